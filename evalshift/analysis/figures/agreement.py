@@ -66,7 +66,7 @@ def agreement(summary: MetricSummary, original: Axes, new: Axes) -> tuple[Axes, 
         rows = np.arange(count) if named else np.flatnonzero(shown.highlighted)
         ax.set_yticks(rows, [shortened(shown.models[row], _NAME) for row in rows])
         mark_names(ax.get_yticklabels(), shown.highlighted[rows])
-        ax.tick_params(axis="y", length=0, labelsize=letters * size, labelleft=ax is original)
+        ax.tick_params(axis="y", left=False, length=0, labelsize=letters * size, labelleft=ax is original)
         ax.spines[:].set_visible(False)
     return original, new
 

@@ -92,7 +92,7 @@ def _name_rows(ax: Axes, plot: ClassPlot, places: np.ndarray) -> None:
     if plot.left_out:
         places, names = np.append(places, len(plot.names) // 2), [*names, f"… {plot.left_out:,} more classes …"]
     ax.set_yticks(places, names)
-    ax.tick_params(axis="y", length=0, labelsize=font_points(5.2))
+    ax.tick_params(axis="y", left=False, length=0, labelsize=font_points(5.2))
     ax.spines["left"].set_visible(False)
 
 

@@ -1,28 +1,54 @@
-"""Which places for names no line crosses, worked out for the lines near each: textalloc tries all lines with each."""
+"""Places for names that no line crosses, found as textalloc finds them in a part of its time.
+
+It draws the whole figure first, places each point of each line by itself, and tries all lines with each name.
+"""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
-import textalloc.non_overlapping_boxes as of_textalloc
+import textalloc
 from jaxtyping import Bool, Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from textalloc import non_overlapping_boxes as of_boxes
 
-_NAME = "non_overlapping_with_lines"
-_all_lines: Any = getattr(of_textalloc, _NAME, None)
+_all_lines: Any = getattr(of_boxes, "non_overlapping_with_lines", None)
+_one_by_one: Any = getattr(textalloc, "data_to_display", None)
 
 
 @contextmanager
-def quick_places() -> Iterator[None]:
-    """Have textalloc hold names against the lines near them alone; it finds the same places."""
-    if _all_lines is None:  # a version that does it otherwise
+def quick_places(figure: Figure) -> Iterator[None]:
+    """Have textalloc find the same places sooner; the figure must be laid out."""
+    with ExitStack() as replaced:
+        replaced.enter_context(_replaced(figure, "draw_without_rendering", lambda: None))
+        if _all_lines is not None:  # another version may do it otherwise
+            replaced.enter_context(_replaced(of_boxes, "non_overlapping_with_lines", _without_lines))
+        if _one_by_one is not None:
+            replaced.enter_context(_replaced(textalloc, "data_to_display", _placed))
         yield
-        return
-    setattr(of_textalloc, _NAME, _without_lines)
+
+
+@contextmanager
+def _replaced(owner: Any, name: str, quick: Any) -> Iterator[None]:
+    own = name in vars(owner)
+    before = getattr(owner, name)
+    setattr(owner, name, quick)
     try:
         yield
     finally:
-        setattr(of_textalloc, _NAME, _all_lines)
+        if own:
+            setattr(owner, name, before)
+        else:
+            delattr(owner, name)
+
+
+def _placed(x: Any, y: Any, z: Any, ax: Axes, transform: Any = None) -> Any:
+    """As `data_to_display`, with all points at once."""
+    if z is not None or transform is not None:
+        return _one_by_one(x, y, z, ax, transform)
+    return (*ax.transData.transform(np.column_stack([x, y])).T, None)
 
 
 def _without_lines(

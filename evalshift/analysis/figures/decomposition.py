@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from evalshift.analysis.figures.rows import rows, shade_rows
+from evalshift.analysis.figures.rows import draw_row_lines, mark_names, rows, shade_rows
 from evalshift.analysis.figures.shown import Figure
 from evalshift.analysis.figures.style import (
     ASIDE,
@@ -69,14 +69,13 @@ def decomposition(
         )
         ax.axvline(0, color=QUIET, linewidth=font_points(0.6), zorder=0)
         ax.set(ylim=(len(places) - 0.4, -0.6))
-        ax.set_yticks(places, [""] * len(places))
-        ax.tick_params(axis="y", length=0, labelsize=font_points(6))
-        # Faint lines lead from the names to the last panel.
-        ax.grid(axis="y", color=QUIET, alpha=0.2, linewidth=font_points(0.3))
-        ax.set_axisbelow(True)
+        ax.set_yticks([])
+        ax.tick_params(axis="y", left=False, length=0, labelsize=font_points(6))
+        draw_row_lines(ax, places, alpha=0.2, zorder=0.5)
         ax.spines["left"].set_visible(False)
         ax.xaxis.set_major_formatter(FuncFormatter(_points))
     axes[0].set_yticks(places, [shortened(name, longest) for name in plot.names])
+    mark_names(axes[0].get_yticklabels(), plot.highlighted)
     for ax in axes:
         shade_rows(ax, plot.highlighted)
     return axes

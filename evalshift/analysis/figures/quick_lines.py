@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.backend_bases import RendererBase
-from matplotlib.backends.backend_pdf import RendererPdf
+from matplotlib.backends.backend_pdf import PdfFile, RendererPdf
 from matplotlib.backends.backend_svg import RendererSVG
 from matplotlib.collections import Collection, LineCollection
 from matplotlib.path import Path
@@ -20,6 +20,7 @@ _draw: Any = RendererBase.draw_path_collection
 _KNOWN = _prepare is not None and all(
     hasattr(renderer, name)
     for renderer, names in (
+        (PdfFile, ("pathOperations", "write")),
         (RendererPdf, ("check_gc",)),
         (RendererSVG, ("_make_flip_transform", "_convert_path", "_get_clip_attrs", "_get_style")),
     )
@@ -47,11 +48,15 @@ def _prepared(collection: Any) -> Any:
     """As `_prepare_points`, but for lines on curved axes, which it would place one by one."""
     transform, paths = collection.get_transform(), collection.get_paths()
     apart = isinstance(collection, LineCollection) and not transform.is_affine and not collection.have_units()
-    if not (apart and paths and all(len(path.vertices) == 2 and path.codes is None for path in paths)):
+    if not (apart and paths and _are_lines(paths)):
         return _prepare(collection)
     ends = transform.transform_non_affine(np.concatenate([path.vertices for path in paths])).reshape(-1, 2, 2)
     _, offset_transform, offsets, _ = _prepare(_Unplaced(collection, transform.get_affine()))
     return transform.get_affine(), offset_transform, offsets, [Path(line) for line in ends]
+
+
+def _are_lines(paths: Sequence[Path]) -> bool:
+    return all(np.shape(path.vertices) == (2, 2) and path.codes is None for path in paths)
 
 
 class _Unplaced:
@@ -82,22 +87,24 @@ def _drawn(
     """As `draw_path_collection`, but for lines of one style that a PDF or SVG file is to have one by one."""
     common = None
     if len(paths) > 1 and not len(all_transforms) and isinstance(renderer, RendererPdf | RendererSVG):
-        common = _common_style(renderer, gc, *style)
+        common = _common_style(renderer, gc, *style) if _are_lines(paths) else None
     if common is None:
         _draw(renderer, gc, master_transform, paths, all_transforms, *style, **choices)
         return
+    lines = Path(np.concatenate([path.vertices for path in paths]), [Path.MOVETO, Path.LINETO] * len(paths))
     if isinstance(renderer, RendererPdf):
-        _write_pdf(renderer, common, paths, master_transform)
+        _write_pdf(renderer, common, lines, master_transform)
     else:
-        _write_svg(renderer, common, paths, master_transform)
+        _write_svg(renderer, common, lines, master_transform)
     common.restore()
 
 
 def _common_style(renderer: Any, gc: Any, offsets: Any, offset_trans: Any, faces: Any, *strokes: Any) -> Any:
     """A graphics context with the style of all lines; None where they have several, are filled, or are moved."""
     *stroke, urls, _ = strokes  # colours, widths, dashes, antialiasing
-    several = any(len(one) != 1 for one in stroke) or len(urls) > 1 or len(offsets) != 1
-    if several or len(faces) or gc.get_hatch() is not None or np.any(offset_trans.transform(offsets)):
+    several = any(len(one) != 1 for one in stroke) or len(offsets) != 1 or np.any(offset_trans.transform(offsets))
+    special = len(faces) or gc.get_hatch() is not None or gc.get_sketch_params() is not None
+    if several or special or any(url is not None for url in urls):
         return None
     (colour,), (width,), (dashes,), (antialiased,) = stroke
     if len(colour) != 4 or not colour[3]:
@@ -108,27 +115,19 @@ def _common_style(renderer: Any, gc: Any, offsets: Any, offset_trans: Any, faces
     common.set_dashes(*dashes)
     common.set_foreground(tuple(colour), isRGBA=True)
     common.set_antialiased(antialiased)
-    for url in urls:
-        common.set_url(url)
     return common
 
 
-def _write_pdf(renderer: Any, common: Any, paths: Sequence[Path], transform: Any) -> None:
+def _write_pdf(renderer: Any, common: Any, lines: Path, transform: Any) -> None:
+    """Lines, each drawn by an operator of its own: together they would not shine through each other."""
     renderer.check_gc(common, None)
-    for path in paths:
-        renderer.file.writePath(path, transform, True, common.get_sketch_params())
-        renderer.file.output(renderer.gc.paint())
+    file = renderer.file
+    (placed,) = file.pathOperations(lines, transform, (0.0, 0.0, file.width * 72, file.height * 72), simplify=False)
+    file.write(placed.pdfRepr().replace(b" l\n", b" l\n" + renderer.gc.paint().pdfRepr() + b"\n"))
 
 
-def _write_svg(renderer: Any, common: Any, paths: Sequence[Path], transform: Any) -> None:
+def _write_svg(renderer: Any, common: Any, lines: Path, transform: Any) -> None:
     flipped = renderer._make_flip_transform(transform).frozen()
     clip, style = renderer._get_clip_attrs(common), renderer._get_style(common, None)
-    url, sketch = common.get_url(), common.get_sketch_params()
-    for path in paths:
-        if url is not None:
-            renderer.writer.start("a", {"xlink:href": url, "target": "_blank"})
-        simplify = path.should_simplify
-        placed = renderer._convert_path(path, flipped, clip=True, simplify=simplify, sketch=sketch)
-        renderer.writer.element("path", d=placed, **clip, style=style)
-        if url is not None:
-            renderer.writer.end("a")
+    for placed in renderer._convert_path(lines, flipped, clip=True, simplify=False).split("M")[1:]:
+        renderer.writer.element("path", d=f"M{placed}", **clip, style=style)

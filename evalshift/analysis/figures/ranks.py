@@ -1,6 +1,7 @@
 """Rank changes of the models, with confidence sets of ranks."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import matplotlib as mpl
@@ -11,7 +12,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath, text_to_path
 from matplotlib.ticker import MaxNLocator
 
-from evalshift.analysis.figures.rows import mark_names, rows
+from evalshift.analysis.figures.rows import draw_row_lines, mark_names, rows
 from evalshift.analysis.figures.shown import Figure
 from evalshift.analysis.figures.style import (
     DPI,
@@ -132,7 +133,7 @@ def _name_rows(ax: "Axes | SecondaryAxis", shown: RankPlot, name: str, spine: st
     names = [_named(shown.names[model], int(side.rank[model]), spine, longest) for model in side.order]
     ax.set_yticks(np.arange(len(names)), names)
     beside = font_points(_STAR_PAD) if shown.highlighted.any() else mpl.rcParams["ytick.major.pad"]
-    ax.tick_params(axis="y", length=0, labelsize=font_points(6), pad=beside)
+    ax.tick_params(axis="y", left=False, right=False, length=0, labelsize=font_points(6), pad=beside)
     ax.spines[spine].set_visible(False)
     for text, notable in zip(ax.get_yticklabels(), (shown.movers | shown.significant)[side.order], strict=True):
         text.set_fontweight("bold" if notable else "normal")
@@ -193,7 +194,12 @@ def _widest(texts: Sequence[str]) -> float:
     # Outlines are exact, and slow: those of the texts alone that, with the room around letters, are nearly as wide.
     rough = [text_to_path.get_text_width_height_descent(text, bold, ismath=False)[0] for text in texts]
     near = [text for text, width in zip(texts, rough, strict=True) if width > 0.95 * max(rough) - 0.5]
-    return max(TextPath((0, 0), text, size=1, prop=bold).get_extents().width for text in near)
+    return max(map(_bold_width, near))
+
+
+@lru_cache(10_000)  # the figures of several pairs mostly have the same names
+def _bold_width(text: str) -> float:
+    return TextPath((0, 0), text, size=1, prop=FontProperties(weight="bold", size=1)).get_extents().width
 
 
 def _lines(ends: np.ndarray, colour: str, width: float, alpha: float, gid: str) -> LineCollection:
@@ -222,9 +228,8 @@ def _draw_sets(ax: Axes, shown: RankPlot, sets: RankSets, name: str, level: floa
             ax.scatter(side.value[own], rows[own], s=area(5), color=colour, linewidths=0, zorder=3, clip_on=False)
     # The names are at the middle axes: faint lines lead there.
     count, highest = len(shown.names), int(sets.highest)
-    ax.set_yticks(np.arange(count), [])
-    ax.tick_params(axis="y", length=0)
-    ax.grid(axis="y", color=QUIET, alpha=0.25, linewidth=font_points(0.3))
+    ax.set_yticks([])
+    draw_row_lines(ax, np.arange(count), alpha=0.25, zorder=1.5)
     ax.spines["left"].set_visible(False)
     ax.set(xlim=(0.4, highest + 0.6), ylim=(count - 0.4, -0.6), xlabel=f"{name.capitalize()} rank")
     ax.set_xticks(_rank_ticks(highest))

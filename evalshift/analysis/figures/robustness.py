@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.axes import Axes
 
-from evalshift.analysis.figures.rows import CLOSE_ROW, rows, shade_rows
+from evalshift.analysis.figures.rows import CLOSE_ROW, mark_names, rows, shade_rows
 from evalshift.analysis.figures.shown import Figure
 from evalshift.analysis.figures.style import (
     DPI,
@@ -51,8 +51,9 @@ def robustness(summary: MetricSummary, ax: Axes, most: int = COLUMN.rows) -> Axe
     _draw_distances(ax, shown)
     ax.axvline(0, color=QUIET, linewidth=font_points(0.7), linestyle="--", zorder=1)
     ax.set_yticks(places, [shortened(name, _NAME) for name in shown.names])
-    ax.tick_params(axis="y", length=0, labelsize=font_points(5.2))
+    ax.tick_params(axis="y", left=False, length=0, labelsize=font_points(5.2))
     ax.spines["left"].set_visible(False)
+    mark_names(ax.get_yticklabels(), shown.highlighted)
     shade_rows(ax, shown.highlighted)
     if shown.highlighted.any():
         ax.scatter(

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.text import Text
 
-from evalshift.analysis.figures.style import HIGHLIGHT, scale_of
+from evalshift.analysis.figures.style import HIGHLIGHT, QUIET, font_points, scale_of
 from evalshift.analysis.plot_data.sizes import Size
 
 _LINE = 0.11  # inches in a column
@@ -37,10 +38,25 @@ def rows(count: int, size: Size, around: float, caption: str, row: float = ROW) 
 
 
 def shade_rows(ax: Axes, highlighted: np.ndarray) -> None:
-    """Draw a band behind the rows of highlighted models, and their names in its colour and bold."""
+    """Draw a band behind the rows of highlighted models."""
     for place in np.flatnonzero(highlighted).tolist():
         ax.axhspan(place - 0.5, place + 0.5, color=HIGHLIGHT, alpha=0.1, linewidth=0, zorder=-1, gid="highlighted")
-    mark_names(ax.get_yticklabels(), highlighted)
+
+
+def draw_row_lines(ax: Axes, places: np.ndarray, alpha: float, zorder: float) -> None:
+    """Draw a faint line across the axes in each row, which leads from the names to panels without names."""
+    ends = np.stack([np.stack([np.full(len(places), end), places], axis=1) for end in (0, 1)], axis=1)
+    # As one collection: the grid of an axis takes its labels along, which are drawn one by one.
+    lines = LineCollection(
+        list(ends),
+        colors=QUIET,
+        alpha=alpha,
+        linewidths=font_points(0.3),
+        capstyle="projecting",
+        transform=ax.get_yaxis_transform(),
+        zorder=zorder,
+    )
+    ax.add_collection(lines, autolim=False)
 
 
 def mark_names(names: Sequence[Text], highlighted: np.ndarray) -> None:

@@ -3,8 +3,10 @@
 from dataclasses import replace
 
 import numpy as np
+from jaxtyping import Float
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from evalshift.analysis.figures.shown import Figure
@@ -306,28 +308,36 @@ def _draw_models(
 ) -> Artist:
     """Draw the models of these rows of the table; returns their markers."""
     x, y = plot.x[rows], plot.y[rows]
-    bars = ax.errorbar(
-        x,
-        y,
-        xerr=_lengths(x, plot.x_ends[:, rows], limits[0]),
-        yerr=_lengths(y, plot.y_ends[:, rows], limits[1]),
-        fmt="none",
-        ecolor=colour,
-        elinewidth=font_points(0.5),
-        alpha=0.55,
-        zorder=2,
-    )
-    for collection, name in zip(bars.lines[2], ("original-intervals", "new-intervals"), strict=True):
-        collection.set_gid(name if gid == "models" else f"{gid}-{name}")
+    for name, bars in zip(("original-intervals", "new-intervals"), _bars(plot, rows, limits), strict=True):
+        drawn = LineCollection(
+            list(bars),
+            colors=colour,
+            linewidths=font_points(0.5),
+            alpha=0.55,
+            zorder=2,
+            gid=name if gid == "models" else f"{gid}-{name}",
+        )
+        # The limits are set. Looking whether the bars are within them would take longer than drawing these.
+        ax.add_collection(drawn, autolim=False)
     if gid == "highlighted":
         return ax.scatter(x, y, s=area(40), marker=HIGHLIGHT_MARKER, color=colour, linewidths=0, zorder=3.5, gid=gid)
     return ax.scatter(x, y, s=area(7), marker=marker, color=colour, linewidths=0, zorder=3, gid=gid)
 
 
-def _lengths(centre: np.ndarray, ends: np.ndarray, limits: Limits) -> np.ndarray:
-    """Lengths of error bars, shape (2, m); those that leave the axes, or end at infinity, end at their edge."""
-    clipped = np.clip(ends, *limits)
-    return np.maximum([centre - clipped[0], clipped[1] - centre], 0)
+def _bars(
+    plot: ScatterPlot, rows: np.ndarray, limits: tuple[Limits, Limits]
+) -> tuple[Float[np.ndarray, "m 2 2"], Float[np.ndarray, "m 2 2"]]:
+    """Both ends of the error bars of these rows, level and upright; those that leave the axes end at their edge."""
+    x, y = plot.x[rows], plot.y[rows]
+    level = [np.stack([end, y], axis=1) for end in _ends(x, plot.x_ends[:, rows], limits[0])]
+    upright = [np.stack([x, end], axis=1) for end in _ends(y, plot.y_ends[:, rows], limits[1])]
+    return np.stack(level, axis=1), np.stack(upright, axis=1)
+
+
+def _ends(centre: np.ndarray, ends: np.ndarray, limits: Limits) -> tuple[np.ndarray, np.ndarray]:
+    """Where error bars end: within the limits, or at their centre where that is beyond them."""
+    low, high = np.clip(ends, *limits)
+    return np.minimum(low, centre), np.maximum(high, centre)
 
 
 def _draw_testbed(testbed: TestbedPlot, ax: Axes) -> list[Artist]:

@@ -80,7 +80,9 @@ def _placed(
     lines = _lines(ax)
     # Corners of where names may be: a little within the axes, whose scale may be curved.
     corners = (ax.transAxes + ax.transData.inverted()).transform([[_FRAME, _FRAME], [1 - _FRAME, 1 - _FRAME]])
-    with quick_places(), redirect_stdout(None):  # it prints where it finds no place
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    with quick_places(figure), redirect_stdout(None):  # it prints where it finds no place
         texts: list[Any] = allocate(
             ax,
             x[shown],
