@@ -178,6 +178,14 @@ def as_images(array: np.ndarray, where: str) -> Images:
             fix = "the channels stand first: save images.transpose(0, 2, 3, 1)"
         elif images.dtype != np.uint8 and images.dtype.kind == "f":
             fix = "save the pixels as whole numbers from 0 to 255; the model's own preprocessing scales them"
+        elif images.dtype != np.uint8 and images.dtype.kind in "iub":
+            fix = "save values from 0 to 255 with .astype(numpy.uint8); others must be scaled to this range first"
+        elif images.ndim == 4 and images.shape[2] in (1, 3) and images.shape[-1] not in (1, 3):
+            fix = "the images stand last, as in MATLAB's files: save images.transpose(3, 0, 1, 2)"
+        elif images.ndim == 4 and images.shape[-1] == 4:
+            fix = "save the colours without the fourth channel: images[..., :3] where it is opacity"
+        elif images.ndim == 2:
+            fix = "each image is one row of numbers: save images.reshape(n, height, width, channels), in this order"
         raise DataError(
             "these are not images",
             where=where,
@@ -191,7 +199,7 @@ def as_images(array: np.ndarray, where: str) -> Images:
 def as_labels(array: np.ndarray, where: str) -> Labels:
     """Whole numbers of any width, shape (n,), as Labels; raises DataError for anything else."""
     if array.ndim != 1 or array.dtype.kind not in "iu":
-        fix = None
+        fix = "save labels.astype(int), if they are whole" if array.ndim == 1 and array.dtype.kind == "f" else None
         if array.ndim == 2:
             one_each = array.shape[1] == 1
             fix = "save labels.ravel()" if one_each else "a one-hot array becomes labels with .argmax(axis=1)"

@@ -56,6 +56,7 @@ class ListDataset(DatasetEntry):
     path          the folder that its paths are relative to; by default, the folder of the list
     image_column  the column that identifies the images, if it is ambiguous
     label_column  the column of labels (numbers, class names or wnids), if it is ambiguous
+    split         for a list with several splits, the value of its column `split` whose rows are read; all for all rows
     """
 
     format = "label_list"
@@ -64,6 +65,7 @@ class ListDataset(DatasetEntry):
     path: FilePath | None = None
     image_column: str | None = None
     label_column: str | None = None
+    split: str | int | None = None
 
     @property
     def images_folder(self) -> Path:

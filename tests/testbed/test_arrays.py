@@ -122,9 +122,15 @@ class TestImages:
              "the channels stand first: save images.transpose(0, 2, 3, 1)"),
             (np.zeros((2, 32, 32, 3), np.float32), "float32, shape (2, 32, 32, 3)",
              "save the pixels as whole numbers from 0 to 255; the model's own preprocessing scales them"),
-            (np.zeros((2, 32, 32, 3), np.int64), "int64, shape (2, 32, 32, 3)", None),
-            (np.zeros((2, 32, 32, 4), np.uint8), "uint8, shape (2, 32, 32, 4)", None),
-            (np.zeros((2, 3072), np.uint8), "uint8, shape (2, 3072)", None),
+            (np.zeros((2, 32, 32, 3), np.int64), "int64, shape (2, 32, 32, 3)",
+             "save values from 0 to 255 with .astype(numpy.uint8); others must be scaled to this range first"),
+            (np.zeros((2, 32, 32, 4), np.uint8), "uint8, shape (2, 32, 32, 4)",
+             "save the colours without the fourth channel: images[..., :3] where it is opacity"),
+            (np.zeros((32, 32, 3, 2), np.uint8), "uint8, shape (32, 32, 3, 2)",
+             "the images stand last, as in MATLAB's files: save images.transpose(3, 0, 1, 2)"),
+            (np.zeros((2, 3072), np.uint8), "uint8, shape (2, 3072)",
+             "each image is one row of numbers: save images.reshape(n, height, width, channels), in this order"),
+            (np.zeros((2, 3, 4, 5, 3), np.uint8), "uint8, shape (2, 3, 4, 5, 3)", None),
         ],
     )  # fmt: skip
     def test_what_are_none(self, complaint: Callable[..., str], array: np.ndarray, found: str, fix: str | None) -> None:
@@ -154,7 +160,7 @@ class TestLabels:
             (np.eye(10, dtype=int)[:4], "int64, shape (4, 10)", "a one-hot array becomes labels with .argmax(axis=1)"),
             # argmax of one column would be 0 for every image.
             (np.zeros((4, 1), np.int64), "int64, shape (4, 1)", "save labels.ravel()"),
-            (np.zeros(4), "float64, shape (4,)", None),
+            (np.zeros(4), "float64, shape (4,)", "save labels.astype(int), if they are whole"),
             (np.zeros(4, bool), "bool, shape (4,)", None),
             (np.array(["cat", "dog"]), "<U3, shape (2,)", None),
             (np.zeros((), np.int64), "int64, shape ()", None),

@@ -8,6 +8,7 @@ import numpy as np
 
 from evalshift.errors import DataError
 from evalshift.files import stat_checksum_of
+from evalshift.formatting import name_some
 from evalshift.shapes import Labels
 from evalshift.testbed.classes import ClassSpace, labels_of_folders
 from evalshift.testbed.datasets.dataset import Parts
@@ -31,6 +32,7 @@ def read(entry: FolderDataset, space: ClassSpace, where: str) -> Parts:
             where=where,
             found=entry.path,
             expected="a folder with one folder per class",
+            fix="unpack it, and name the folder" if entry.path.is_file() else None,
         )
     folders = class_folders(entry.path, where)
     if not folders:
@@ -41,9 +43,31 @@ def read(entry: FolderDataset, space: ClassSpace, where: str) -> Parts:
             expected="one folder per class with its images inside",
             fix="for images side by side with a list of their labels, use source: list",
         )
+    if not entry.folders:
+        _refuse_folders_above(entry.path, folders, space, where)
     labels = labels_of_folders(folders, space, entry.folders, f"{where}, {entry.path}")
     found = images_by_class(entry.path, labels, where)
     return Parts(found.ids, found.paths, found.labels, found.notes)
+
+
+def _refuse_folders_above(root: Path, folders: list[str], space: ClassSpace, where: str) -> None:
+    """Raise DataError where the classes are not these folders, but all the folders in one of them: train, val, …"""
+    holding = [name for name in folders if _are_classes(class_folders(root / name, where), space)]
+    if holding and not _are_classes(folders, space):
+        raise DataError(
+            "the class folders are one level below",
+            where=f"{where}, {root}",
+            found=name_some(folders, 5),
+            expected="one folder per class",
+            fix=f"write path: {root / holding[-1]}" + (f", or another of {name_some(holding, 5)}" * (len(holding) > 1)),
+        )
+
+
+def _are_classes(folders: list[str], space: ClassSpace) -> bool:
+    try:
+        return bool(folders) and bool(labels_of_folders(folders, space, (), ""))
+    except DataError:
+        return False
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,6 +24,10 @@ LABEL_NAMES = (
     "synset", "predictionstring", "class_label", "label_id", "fine_label", "gt",
 )  # fmt: skip
 _NAMED = 3
+# What columns are called that say which rows are for training and which for testing, and what they call training.
+_SPLITS = ("split", "splits", "data_split", "dataset_split", "partition", "subset", "phase", "usage", "set")
+_TRAINING = frozenset({"train", "training", "trn", "tr", "train_set", "trainset"})
+_NUMBERED = frozenset({"0", "1", "2", "3"})
 
 
 def read(entry: ListDataset, space: ClassSpace, where: str) -> Parts:
@@ -38,6 +42,7 @@ def read(entry: ListDataset, space: ClassSpace, where: str) -> Parts:
     source = f"{where}, {entry.labels}"
     files = _Files(root)
     table = read_image_table(entry.labels, where)
+    table = _of_split(table, entry, source)
     image_column, label_column, table = _columns(table, entry, files, space, source)
     written = table.column(image_column)
     paths = files.found(written, source)
@@ -49,6 +54,40 @@ def read(entry: ListDataset, space: ClassSpace, where: str) -> Parts:
     attributes = {names[place]: table.column(place) for place in others}
     notes = (*files.unread(paths, entry.labels), *alike_but_for_case(ids))
     return Parts(ids, tuple(paths), labels, notes, attributes)
+
+
+def _of_split(table: TextTable, entry: ListDataset, where: str) -> TextTable:
+    """The rows of one split, where a column says of each row whether it is for training.
+
+    DataError where there are several splits and the entry names none of them, or one that is not there.
+    """
+    headings = [name.strip().lower() for name in table.names or table.row(0)]
+    place = next((headings.index(name) for name in _SPLITS if name in headings), None)
+    named = table.with_names()
+    values = () if place is None else named.column(place)
+    splits = list(dict.fromkeys(value.strip() for value in values))
+    wanted = None if entry.split is None else str(entry.split).strip().lower()
+    if wanted is None and not _are_splits(splits):
+        return table
+    chosen = [row for row, value in enumerate(values) if value.strip().lower() == wanted]
+    if chosen:
+        columns = tuple(column[chosen] for column in named.columns)
+        return TextTable(named.names, columns, named.rules, tuple(named.lines[row] for row in chosen))
+    if wanted == "all" and place is not None:
+        return table
+    raise DataError(
+        "the list has rows of several splits" if wanted is None else "no row is of this split",
+        where=where if place is None else f'{where}, column "{headings[place]}"',
+        found=name_some(splits, 6) or "no column called split",
+        expected="one split: a model knows the images that it was trained on",
+        fix=f"name it with split:, such as `split: {splits[-1]}`, or `split: all`" if splits else None,
+    )
+
+
+def _are_splits(values: Sequence[str]) -> bool:
+    """Whether values are splits of which one is for training."""
+    named = {value.lower() for value in values}
+    return len(named) > 1 and (bool(named & _TRAINING) or named <= _NUMBERED)
 
 
 def _label_text(text: str) -> str:

@@ -45,7 +45,14 @@ class ParquetImage:
         """The bytes of the image file."""
         value = _GROUPS.column(self.path, self.group, self.column)[self.row].as_py()
         if value is None:
-            raise OSError("the row holds no image")
+            raise DataError(
+                "a row holds no image",
+                where=str(self),
+                found=f"nothing under {self.column}",
+                expected="the bytes of an image file",
+                fix="if the rows have paths of files alone, write source: list, with the folder of the files and a "
+                "list of their labels",
+            )
         return value
 
     def __str__(self) -> str:

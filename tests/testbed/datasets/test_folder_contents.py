@@ -159,6 +159,21 @@ class TestLinks:
         assert load(FOLDER).ids == ("a/1.png", "a/2.png", "b/1.png")
 
 
+@pytest.mark.parametrize("above", [("val",), ("train", "val")])
+def test_class_folders_one_level_below_are_named(refused: Refused, tmp_path: Path, above: tuple[str, ...]) -> None:
+    for folder in above:
+        for letter in "abc":
+            put_image(tmp_path / "images" / folder / letter / "1.png", folder + letter)
+    message = refused({**FOLDER, "classes": "letters"})
+    assert "the class folders are one level below" in message
+    assert "write path: HERE/images/val" in message
+
+
+def test_an_archive_is_not_a_folder(refused: Refused, tmp_path: Path) -> None:
+    (tmp_path / "images").write_bytes(b"PK")
+    assert refused(FOLDER).endswith("fix:      unpack it, and name the folder")
+
+
 def test_what_was_not_read_is_said_once_by_run_and_check_and_is_stored(tmp_path: Path) -> None:
     """Two models, one sentence; and half of the images right, as they lie in folders in a class folder."""
     registry = write_testbed(tmp_path)

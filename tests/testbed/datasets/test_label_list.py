@@ -81,6 +81,19 @@ def test_further_columns_are_attributes(load: Load, write: Any) -> None:
     assert dataset.attributes == {"img_id": ("1", "2"), "split": ("2", "2"), "place": ("water", "land")}
 
 
+@pytest.mark.parametrize("splits", [("train", "test"), ("0", "2"), ("Training", "PublicTest")])
+def test_rows_of_several_splits(load: Load, refused: Refused, write: Any, splits: tuple[str, str]) -> None:
+    """Images that models were trained on are no test set; those of other splits need not exist."""
+    train, test = splits
+    write(f"path,label,split\n1.png,0,{train}\n2.png,1,{test}\n3.png,2,{test}\n", "2.png", "3.png")
+    says(refused(LIST), found=f"{train}, {test}", expected="one split: a model knows the images that it was trained on")
+    chosen = load({**LIST, "split": int(test) if test.isdigit() else test})
+    assert (chosen.ids, chosen.labels.tolist()) == (("2.png", "3.png"), [1, 2])
+    assert "no row is of this split" in refused({**LIST, "split": "val"})
+    write(f"path,label,split\n1.png,0,{train}\n2.png,1,{test}\n3.png,2,{test}\n", "1.png", "2.png", "3.png")
+    assert load({**LIST, "split": "all"}).labels.tolist() == [0, 1, 2]
+
+
 def test_images_that_the_list_leaves_out_are_counted(load: Load, write: Any) -> None:
     write("1.png,0\n", "1.png", "2.png", "x/3.png")
     assert load(LIST).warnings == ("2 image files that the list leaves out were not read: 2.png, x/3.png",)

@@ -13,6 +13,7 @@ import pytest
 from formats import image_bytes, pixels, tar_bytes
 from messages import says
 
+from evalshift.errors import DataError
 from evalshift.testbed.datasets import Dataset, fingerprint
 from evalshift.testbed.datasets import parquet as parquet_format
 from evalshift.testbed.image_files import open_rgb
@@ -133,6 +134,13 @@ class TestParquet:
         assert [np.asarray(open_rgb(image)).tobytes() for image in dataset.images] == [
             pixels(f"{number:02d}", 6, 4, 3).tobytes() for number in range(40)
         ]
+
+    def test_rows_with_paths_alone(self, load: Load, tmp_path: Path) -> None:
+        rows = [{"image": {"bytes": None, "path": "x.png"}, "label": 0}, row("y", 1)]
+        hugging_face(tmp_path / "data" / "x.parquet", rows)
+        dataset = load(PARQUET)
+        with pytest.raises(DataError, match="a row holds no image"):
+            fingerprint(dataset)
 
     def test_a_damaged_file_and_a_row_without_label(self, refused: Refused, tmp_path: Path) -> None:
         hugging_face(tmp_path / "data" / "x.parquet", [row("x", 0), row("y", None)])
