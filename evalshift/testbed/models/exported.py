@@ -15,6 +15,7 @@ from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.models.batches import InBatchesOf
 from evalshift.testbed.models.classifier import Built
 from evalshift.testbed.models.exported_archive import NotPlainError, plain_archive
+from evalshift.testbed.models.exported_guards import guard
 from evalshift.testbed.own_model_entries import ExportedModel
 from evalshift.testbed.weights import Weights, find_weights, verified_content
 
@@ -31,6 +32,7 @@ def build(entry: ExportedModel, space: ClassSpace, where: str) -> Built:
     _refuse_training(program, f"{where}, {weights.path}")
     constants, named = _constants(program, f"{where}, {weights.path}")
     module: nn.Module = ExportedNetwork(program.module(), constants, named)
+    guard(module, f"{where}, {weights.path}")
     size = _fixed_batch(program)
     return Built(InBatchesOf(module, size) if size is not None else module, None, weights.sha256, {})
 

@@ -9,15 +9,11 @@ import json
 import re
 from typing import Annotated, Any, ClassVar, Literal
 
-import torch
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from evalshift.testbed.models.exported_expressions import SYMBOL, guard, symbolic
+from evalshift.testbed.models.exported_operations import operation
 
-_NAMESPACES = ("aten", "prims", "torchvision", "quantized_decomposed")
-# Operations on files, those that a program has no use for, and those that read memory beyond their tensors unchecked.
-_FORBIDDEN = {"from_file", "save", "_print", "set_", "_reshape_alias", "_reshape_alias_copy"}
-_FORBIDDEN |= {"_nested_view_from_buffer", "_nested_view_from_buffer_copy"}
 _HIGHER_ORDER = {"wrap_with_set_grad_enabled", "wrap_with_autocast", "cond", "while_loop", "map_impl"}
 _PYTHON = {
     *(
@@ -43,11 +39,9 @@ def _operator(target: str) -> str:
     if namespace == "higher_order":
         if name in _HIGHER_ORDER and overload is None:
             return target
-    elif namespace in _NAMESPACES and name not in _FORBIDDEN and overload is not None:
-        packet = getattr(getattr(torch.ops, namespace), name, None)
-        if isinstance(getattr(packet, overload, None), torch._ops.OpOverload):
-            return target
-    raise ValueError(f"{target[:80]!r} is not an operation on tensors that is known here")
+    elif overload is not None and operation(namespace, name, overload) is not None:
+        return target
+    raise ValueError(f"{target[:80]!r} is not an operation on tensors that is known to be safe in any program")
 
 
 def _identifier(name: str) -> str:
