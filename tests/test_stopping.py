@@ -78,13 +78,13 @@ def wait_for(path: Path, process: "subprocess.Popen[str]") -> str:
 
 # ------------------------------------------------------------------------------------------------------ the commands
 
-# Sends itself a signal at the first event of this kind whose arguments hold a word: while a module is imported, …
+# Sends the command a signal at the first event of this kind whose arguments hold a word: while a module is imported, …
 AT_EVENT = """
 import os, signal, sys
-def hook(event, arguments, sent=[]):
+def hook(event, arguments, process=os.getpid(), sent=[]):
     if not sent and event == {event!r} and {word!r} in str(arguments):
         sent.append(True)
-        os.kill(os.getpid(), signal.{name})
+        os.kill(process, signal.{name})
 sys.addaudithook(hook)
 """
 REPORT = ("report", "--results", "results", "--out", "made", "--bootstrap", "100", "--format", "svg")

@@ -2,7 +2,6 @@
 
 import io
 import os
-import signal
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +19,7 @@ from rich.text import Text
 import evalshift
 from evalshift import interrupts
 from evalshift.errors import DataError, UsageError
+from evalshift.evaluate.deadline import end_after
 from evalshift.evaluate.decode_cache import DecodeCache
 from evalshift.evaluate.groups import run_all
 from evalshift.evaluate.handover import Handover
@@ -270,15 +270,13 @@ class _Deadline:
         if self._seconds is None:
             yield
             return
-        # The system's own action, for which Python need not come to a line of its own.
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
         self._open += 1
-        signal.setitimer(signal.ITIMER_REAL, self._seconds * self._open)
+        end_after(self._seconds * self._open)
         try:
             yield
         finally:
             self._open -= 1
-            signal.setitimer(signal.ITIMER_REAL, self._seconds * self._open)
+            end_after(self._seconds * self._open)
 
 
 class _Noting(RunProgress):
