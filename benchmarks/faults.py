@@ -1,7 +1,8 @@
 """Faults on purpose (`make faults`): kills, crashing networks, damaged files, full disks, lying servers; what is lost.
 
 Writes the table of docs/reliability.md. Every fault is real: processes are killed, bits flipped, folders deleted.
-Numbers of losses count stored predictions that vanished, cannot be read, or differ from those of an undisturbed run.
+Numbers of losses count stored predictions that vanished, cannot be read, or differ in a byte of `top` from those of an
+undisturbed run: after each fault, the same command is repeated to the end, and all predictions are compared.
 
     python benchmarks/faults.py [--tries 20]
 """
@@ -92,6 +93,13 @@ def losses(results: Path, before: Stored, reference: Stored) -> tuple[Stored, in
     return now, len(before.keys() - now.keys()) + sum(reference[key] != top for key, top in now.items())
 
 
+def finished(results: Path, reference: Stored, *options: object) -> int:
+    """Run the same command to its end; how much is missing then, or is not what an undisturbed run stores."""
+    start(results, *options).wait()
+    now, lost = losses(results, {}, reference)
+    return lost + len(reference.keys() - now.keys())
+
+
 def interrupted(how: signal.Signals, tries: int, reference: Stored, seconds: float, work: Path) -> Row:
     """Kill a run at random moments, and let the same command go on from there each time."""
     rng = random.Random(f"interrupted by {how.name}")
@@ -103,13 +111,11 @@ def interrupted(how: signal.Signals, tries: int, reference: Stored, seconds: flo
         code = process.wait(60)
         before, now_lost = losses(results, before, reference)
         lost += now_lost
-        held += code in (0, -how, 130)
+        held += code in (0, -how, 128 + how)
         if len(before) == len(reference):
             shutil.rmtree(results)
             before = {}
-    start(results).wait()
-    _, now_lost = losses(results, before, reference)
-    lost += now_lost + (len(stored(results)) != len(reference))
+    lost += finished(results, reference)
     return Row(
         f"{how.name} at a random moment", tries, "stored predictions are kept; the same command resumes", held, lost
     )
@@ -145,9 +151,10 @@ def writers(tries: int, work: Path) -> Row:
     return Row("four processes write at the same time", tries, "all 20 entries are stored", tries, lost)
 
 
-def flipped(tries: int, results: Path) -> Row:
-    """One bit of a stored file at a time: the file is refused, or what is read is unchanged."""
+def flipped(tries: int, reference: Stored, undisturbed: Path, work: Path) -> Row:
+    """One bit of a stored file at a time: the file is refused, or what is read is unchanged; `run` makes it again."""
     rng = random.Random("flipped bits")
+    results = Path(shutil.copytree(undisturbed, work / "flipped"))
     store = Results(results)
     jobs = [(dataset, model) for dataset in store.datasets() for model in store.models(dataset)]
     wrong = found = 0
@@ -164,17 +171,23 @@ def flipped(tries: int, results: Path) -> Row:
         except StoreError:
             found += 1
         path.write_bytes(whole)
+    for dataset, model in jobs:  # all of them damaged in their middle, for good
+        path = store.predictions_file(dataset, model)
+        damaged = bytearray(path.read_bytes())
+        damaged[len(damaged) // 2] ^= 1
+        path.write_bytes(damaged)
     return Row(
         "one flipped bit of a stored file",
         tries,
         "the file is refused by name, or nothing changes",
         tries - wrong,
-        wrong,
+        wrong + finished(results, reference),
     )
 
 
-def exchanged(results: Path) -> Row:
-    """Each stored file copied over another model's."""
+def exchanged(reference: Stored, undisturbed: Path, work: Path) -> Row:
+    """Each stored file copied over another model's; `run` makes these predictions again."""
+    results = Path(shutil.copytree(undisturbed, work / "exchanged"))
     store, wrong, tries = Results(results), 0, 0
     for dataset in store.datasets():
         models = store.models(dataset)
@@ -188,11 +201,13 @@ def exchanged(results: Path) -> Row:
                 wrong += 1
             except StoreError:
                 pass
-            path.write_bytes(whole)
-    return Row("another model's file under a model's name", tries, "the file is refused by name", tries - wrong, wrong)
+            if not tries % 2:
+                path.write_bytes(whole)
+    lost = wrong + finished(results, reference)
+    return Row("another model's file under a model's name", tries, "the file is refused by name", tries - wrong, lost)
 
 
-def deleted(seconds: float, work: Path) -> Row:
+def deleted(reference: Stored, seconds: float, work: Path) -> Row:
     """The results folder deleted in the midst of a run."""
     results = work / "deleted"
     process = start(results)
@@ -202,7 +217,11 @@ def deleted(seconds: float, work: Path) -> Row:
     shutil.rmtree(results, ignore_errors=True)
     code = process.wait()
     return Row(
-        "the results folder deleted during a run", 1, "an error; exit code not 0", int(code != 0), int(code == 0)
+        "the results folder deleted during a run",
+        1,
+        "an error; exit code not 0",
+        int(code != 0),
+        int(code == 0) + finished(results, reference),
     )
 
 
@@ -313,6 +332,39 @@ def killed_worker(tries: int, reference: Stored, seconds: float, work: Path) -> 
     return Row("a ray worker killed at a random moment", tries, "its work is repeated; exit code 0", held, lost)
 
 
+def killed_process_of_ray(name: str, reference: Stored, work: Path) -> Row:
+    """A process of ray's own killed in the midst of a run: ray is started again, and the run goes on."""
+    import psutil
+
+    results = work / f"ray-{name}"
+    process = start(results, "--executor", "ray")
+    while process.poll() is None and not (results.is_dir() and Results(results).datasets()):
+        time.sleep(0.02)
+    killed = [one for one in psutil.Process(process.pid).children(recursive=True) if one.name() == name]
+    for one in killed:
+        one.kill()
+    held = process.wait() == 0 and bool(killed)
+    now, lost = losses(results, {}, reference)
+    lost += len(reference.keys() - now.keys())
+    return Row(f"ray's {name} killed during a run", 1, "ray is started again; exit code 0", int(held), lost)
+
+
+def taken_over(first: str, second: str, reference: Stored, work: Path) -> Row:
+    """A run that one executor began and was killed in, finished by the other."""
+    results = work / f"{first}-{second}"
+    process = start(results, "--executor", first)
+    while process.poll() is None and len(list(results.glob("predictions/*/*.parquet"))) < len(reference) // 4:
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    begun = len(stored(results))
+    lost = finished(results, reference, "--executor", second)
+    fault = f"SIGKILL, begun with {first}, finished with {second}"
+    return Row(
+        fault, 1, "stored predictions are kept; the other executor resumes", int(0 < begun < len(reference)), lost
+    )
+
+
 def table(rows: list[Row]) -> str:
     lines = ["| fault | tries | expected | as expected | losses |", "|---|---|---|---|---|"]
     lines += [f"| {row.fault} | {row.tries:,} | {row.expected} | {row.held:,} | {row.lost:,} |" for row in rows]
@@ -339,11 +391,15 @@ def main() -> None:
                 for kind in ("segfault", "exit", "abort", "kill", "hang")
             ),
             lambda: writers(max(1, tries // 4), work),
-            lambda: flipped(50 * tries, work / "reference"),
-            lambda: exchanged(work / "reference"),
-            lambda: deleted(seconds, work),
+            lambda: flipped(50 * tries, reference, work / "reference", work),
+            lambda: exchanged(reference, work / "reference", work),
+            lambda: deleted(reference, seconds, work),
             lambda: full_disk(max(2, tries // 4), reference, work),
             lambda: killed_worker(max(1, tries // 4), reference, seconds, work),
+            lambda: killed_process_of_ray("gcs_server", reference, work),
+            lambda: killed_process_of_ray("raylet", reference, work),
+            lambda: taken_over("local", "ray", reference, work),
+            lambda: taken_over("ray", "local", reference, work),
             *(lambda kind=kind: lying_server(kind, work) for kind in LIES),
         ]
         rows = []

@@ -107,11 +107,12 @@ def say() -> None:
     if _said:
         return
     _said.append(True)
-    with suppress(OSError):  # by the system: another thread may hold Python's stream
-        at_terminal = os.isatty(2)
+    with suppress(OSError, ValueError):  # by the system: another thread may hold Python's stream
+        number = sys.stderr.fileno()
+        at_terminal = os.isatty(number)
         # A terminal shows ^C before it; bars may have hidden its cursor.
         before, after = ("\n", "\x1b[?25h") if at_terminal else ("", "")
-        os.write(2, f"{before}evalshift: {_words[0]}\n{after}".encode(errors="replace"))
+        os.write(number, f"{before}evalshift: {_words[0]}\n{after}".encode(errors="replace"))
 
 
 @contextmanager

@@ -219,11 +219,12 @@ def _ask_before_downloads(request: "Request") -> None:
 
 
 def _supervise(options: "Options", model_timeout: float | None) -> None:
-    """Go on in a process that a model may take down; ray has such processes of its own."""
+    """Go on in a process that a model may take down, or ray, which runs models in others."""
     from evalshift.evaluate.supervisor import CAN_SUPERVISE, supervise
 
-    if CAN_SUPERVISE and own_process and options.executor == "local":
-        supervise(model_timeout, STOPPED_HALF_WAY)
+    with_ray = options.executor == "ray"
+    if CAN_SUPERVISE and own_process:
+        supervise(None if with_ray else model_timeout, STOPPED_HALF_WAY, with_ray)
     elif model_timeout is not None and options.model_timeout is None:
         raise UsageError(
             "`model_timeout` is not supported here",

@@ -21,10 +21,12 @@ from evalshift.evaluate.options import Options
 from evalshift.evaluate.predictions import Failure, Predictions
 from evalshift.evaluate.progress import RunProgress
 from evalshift.evaluate.ray_connection import Connection, connected
+from evalshift.evaluate.ray_messages import NAME, messages_in
 from evalshift.evaluate.relative_speeds import seconds_per_image
 from evalshift.evaluate.run_store import RunStore
 from evalshift.evaluate.shards import Piece, join
 from evalshift.evaluate.store import Results
+from evalshift.evaluate.supervisor import remove_if_killed
 from evalshift.evaluate.units import Images, Queue, Unit, make_units
 from evalshift.evaluate.validity import is_of
 from evalshift.files import write_atomic
@@ -57,7 +59,11 @@ def run_on_cluster(
     else it travels back. Whatever ray raises is a failure of one unit of work: where a machine was lost, others run it.
     Raises UsageError where ray is not installed or no cluster responds, and DataError where a dataset is damaged.
     """
-    with connected(options.ray_address) as connection, _site(store.results) as site:
+    with (
+        connected(options.ray_address) as connection,
+        messages_in(store.results.path / NAME, connection.ray, progress.note),
+        _site(store.results) as site,
+    ):
         progress.note(f"cluster   {connection.words()}")
         if os.environ.get("RAY_ADDRESS") and not connection.joined:
             progress.note("cluster   RAY_ADDRESS is set and not used: `ray_address` joins a cluster")
@@ -79,6 +85,7 @@ def _site(results: Results) -> Iterator[Site]:
     path = results.path.absolute()
     token = f".seen-{secrets.token_hex(8)}"
     write_atomic(path / token, b"")
+    remove_if_killed(path / token)
     environment = {name: value for name, value in os.environ.items() if name.startswith("EVALSHIFT_")}
     if is_offline():
         environment["EVALSHIFT_OFFLINE"] = "1"
@@ -361,7 +368,8 @@ class _Run:
         if unit is None:
             self._progress.skip(given.unit.images)
             return
-        reason = f"the worker process ended: {first_line(error)}"
+        # Its logs are gone with the run.
+        reason = f"the worker process ended: {first_line(error).partition(' Check python-core-worker')[0]}"
         timeout = self._options.model_timeout
         if timeout is not None and not gone and time.monotonic() - given.since >= timeout:
             reason = f"no result after {timeout:g} s"

@@ -4,6 +4,7 @@ import gc
 import io
 import locale
 import logging
+import math
 import os
 import random
 import signal
@@ -42,12 +43,13 @@ def process_state_kept(say: Callable[[str], object] = lambda _: None) -> Iterato
     """Put back the process as it was before the block: its folder, variables, signals, streams, and torch's settings.
 
     A builder that sets another default dtype would make the networks that are built after it compute in that one.
-    What cannot be put back stays as it is; `say` is told of functions that a package replaced for good.
+    What cannot be put back stays as it is, and `say` is told: functions that a package replaced for good, a priority
+    and limits that were lowered.
     """
     from evalshift.evaluate.replaced_functions import functions_kept
     from evalshift.evaluate.torch_state import torch_state
 
-    undo = [functions_kept(say), *(keep() for keep in _KEPT), torch_state()]
+    undo = [functions_kept(say), _lowered(say), *(keep() for keep in _KEPT), torch_state()]
     try:
         yield
     finally:
@@ -133,10 +135,42 @@ def _limits() -> _Undo:
 
     def undo() -> None:
         for kind, (soft, _) in before.items():
-            if resource.getrlimit(kind)[0] != soft:
-                resource.setrlimit(kind, (soft, resource.getrlimit(kind)[1]))
+            now, hard = resource.getrlimit(kind)
+            most = min(soft, hard, key=lambda limit: math.inf if limit == resource.RLIM_INFINITY else limit)
+            if now != most:
+                resource.setrlimit(kind, (most, hard))
 
     return undo
+
+
+def _lowered(say: Callable[[str], object]) -> _Undo:
+    """The priority and hard limits, which only an administrator may put back; others are told of them."""
+    if sys.platform == "win32":
+        return lambda: None
+    import resource
+
+    def set_limit(name: str, hard: int) -> None:
+        resource.setrlimit(name_to_kind[name], (resource.getrlimit(name_to_kind[name])[0], hard))
+
+    name_to_kind = {name: getattr(resource, name) for name in _LIMITS if hasattr(resource, name)}
+    limits = {name: resource.getrlimit(kind)[1] for name, kind in name_to_kind.items()}
+    niceness = os.getpriority(os.PRIO_PROCESS, 0)
+
+    def undo() -> None:
+        for name, hard in limits.items():
+            if resource.getrlimit(name_to_kind[name])[1] != hard:
+                _try(lambda name=name, hard=hard: set_limit(name, hard), f"limit {name}", say)
+        if os.getpriority(os.PRIO_PROCESS, 0) != niceness:
+            _try(lambda: os.setpriority(os.PRIO_PROCESS, 0, niceness), "priority", say)
+
+    return undo
+
+
+def _try(put_back: Callable[[], object], what: str, say: Callable[[str], object]) -> None:
+    try:
+        put_back()
+    except (OSError, ValueError):
+        say(f"the {what} of this process was lowered for all models after this one")
 
 
 def _streams() -> _Undo:
@@ -194,8 +228,9 @@ def _logging() -> _Undo:
     disabled, level, handlers = root.manager.disable, root.level, list(root.handlers)
 
     def undo() -> None:
-        root.manager.disable = disabled
-        root.setLevel(level)
+        if (root.manager.disable, root.level) != (disabled, level):
+            root.manager.disable = disabled
+            root.setLevel(level)  # which takes a while, as all loggers forget whom they pass things on to
         root.handlers[:] = handlers
 
     return undo
@@ -241,12 +276,12 @@ def _imports() -> _Undo:
     """Folders that code adds to Python's path, and what it imported from there: the next model has its own `utils`."""
     from evalshift.testbed.models.code import forget_imports
 
-    modules, path = set(sys.modules), list(sys.path)
+    modules, path = list(sys.modules), list(sys.path)
 
     def undo() -> None:
         added = [place for place in sys.path if place not in path]
         for place in added:
-            forget_imports(Path(place), modules, path)
+            forget_imports(Path(place), set(modules), path)
         if sys.path != path:
             sys.path[:] = path
 

@@ -17,12 +17,17 @@ from typing import Any
 
 from evalshift import stopping
 from evalshift.errors import UsageError, first_line, type_and_message
+from evalshift.evaluate.supervisor import is_watched, remove_if_killed
 from evalshift.exit_codes import sigchld_kept
 
 # No usage statistics are sent, and a worker without a GPU leaves the environment unchanged.
 _SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 # What models start in workers ends with these, whatever it detached itself from.
-_OWN_SETTINGS = {"RAY_kill_child_processes_on_worker_exit_with_raylet_subreaper": "1"}
+# And where one of ray's own processes ends, there is no other to wait for: seconds until that is noticed.
+_OWN_SETTINGS = {
+    "RAY_kill_child_processes_on_worker_exit_with_raylet_subreaper": "1",
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "15",
+}
 # What a process of ray's gets to end by itself once it was told to.
 _GRACE_SECONDS = 5.0
 _REACH_SECONDS = 15.0
@@ -86,6 +91,7 @@ def connected(address: str | None) -> Iterator[Connection]:
     with ExitStack() as stack:
         if session is not None:
             stack.callback(shutil.rmtree, session, ignore_errors=True)
+            remove_if_killed(session)
             stack.enter_context(stopping.removed_if_stopped(session))
         stack.callback(_leave, ray, started)
         stack.enter_context(_terminated_in_order())
@@ -105,6 +111,9 @@ def _leave(ray: Any, started: list[Any]) -> None:
 @contextmanager
 def _terminated_in_order() -> Iterator[None]:
     """Let SIGTERM and SIGHUP end the block as an exception does; by themselves, ray prints its stack and aborts."""
+    if is_watched():
+        yield
+        return
     if stopping.is_listening():
         stopping.listen_again()
         yield

@@ -49,11 +49,12 @@ _CLOSED = 121
 _to_parent: list[tuple[int, int]] = []
 
 
-def supervise(model_timeout: float | None = None, stopped: str = "stopped") -> None:
+def supervise(model_timeout: float | None = None, stopped: str = "stopped", with_ray: bool = False) -> None:
     """Go on in a child of this process, as often as it takes; the parent never returns, and exits as the last child.
 
     model_timeout   seconds that a model may take, on all of its datasets; None for any
     stopped         what to say after Ctrl-C, SIGTERM or SIGHUP where the child does not
+    with_ray        whether models run in other processes: it is ray that ends the child then, which goes on
     """
     stopping.hand_over()
     began = datetime.now(UTC).isoformat(timespec="seconds")
@@ -63,9 +64,20 @@ def supervise(model_timeout: float | None = None, stopped: str = "stopped") -> N
         child = _fork()
         if child is None:
             return
-        watch = _Watch(child, model_timeout, stopped, adopts, may_go_on=unexplained < _MOST_UNEXPLAINED)
+        watch = _Watch(child, model_timeout, stopped, adopts, unexplained < _MOST_UNEXPLAINED, with_ray)
         unexplained += not watch.go_on()
         at_work.began[:] = [began]
+
+
+def is_watched() -> bool:
+    """Whether this process is a child of `supervise`."""
+    return bool(_to_parent)
+
+
+def remove_if_killed(path: Path) -> None:
+    """In a child of `supervise`: have the parent remove a file or folder that is left when the child has ended."""
+    if _to_parent:
+        _send({"left": str(path.absolute())})
 
 
 def report_exit(code: Any) -> None:
@@ -171,6 +183,13 @@ def _end_orphans(patience: float) -> None:
         time.sleep(_POLL_SECONDS / 5)
 
 
+def _remove(path: Path) -> None:
+    import shutil
+
+    with suppress(OSError):
+        path.unlink() if path.is_file() else shutil.rmtree(path, ignore_errors=True)
+
+
 @dataclass
 class _Watch:
     """The parent's side of one child."""
@@ -180,6 +199,8 @@ class _Watch:
     stopped: str
     adopts: bool = False
     may_go_on: bool = True
+    with_ray: bool = False
+    left: list[Path] = field(default_factory=list)
     last: str | None = None
     notes: dict[str, tuple[Path, float]] = field(default_factory=dict)
     code: int | None = None
@@ -204,6 +225,8 @@ class _Watch:
             os.close(self.child.messages)
             if self.adopts:
                 _end_orphans(0.0 if self.signals else _LEFT_SECONDS)
+            for path in self.left:
+                _remove(path)
         if self.code is not None:
             was_stopped = self.signals and self.code == 128 + signal.SIGINT
             _exit(128 + self.signals[0] if was_stopped else self.code)
@@ -225,10 +248,11 @@ class _Watch:
             at_work.to_blame.add(model)
             self._say(f"\nevalshift: {model} took the run down: {reason}; the run goes on without it")
             return True
-        if self.last is None or not self.may_go_on:
-            self._say(f"\nevalshift: the run ended unexpectedly: {_how(status)}")
+        how = f"ray ended its main process ({_how(status)})" if self.with_ray else _how(status)
+        if not (self.may_go_on and (self.last or self.with_ray)):
+            self._say(f"\nevalshift: the run ended unexpectedly: {how}")
             _exit(1)
-        self._say(f"\nevalshift: the run ended after {self.last}: {_how(status)}; it goes on")
+        self._say(f"\nevalshift: the run ended{f' after {self.last}' if self.last else ''}: {how}; it goes on")
         return False
 
     def _wait(self) -> int:
@@ -263,6 +287,7 @@ class _Watch:
         for line in lines:
             message = json.loads(line)
             self.code = message.get("exit", self.code)
+            self.left += [Path(message["left"])] if "left" in message else []
             if "exit" in message:
                 self.kill_at = self.kill_at or time.monotonic() + _GRACE_SECONDS
             if "model" in message:

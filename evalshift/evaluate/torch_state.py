@@ -14,7 +14,7 @@ _modules: Any = torch.nn.modules.module
 
 def torch_state() -> Callable[[], None]:
     """A function that puts torch's settings back as they are now."""
-    undo = [keep() for keep in (_defaults, _modes, _determinism, _precision, _autocast, _backends, _hooks, _random)]
+    undo = [keep() for keep in _KEPT]
 
     def put_all_back() -> None:
         for one in undo:
@@ -22,6 +22,58 @@ def torch_state() -> Callable[[], None]:
                 one()
 
     return put_all_back
+
+
+def _switch(holder: Any, read: str, write: str) -> None:
+    """Add a pair of functions to the switches, or an attribute where both names are one; older torch may lack it."""
+    if holder is None or not hasattr(holder, read) or not hasattr(holder, write):
+        return
+    if read == write:
+        _SWITCHES.append((lambda: getattr(holder, read), lambda value: setattr(holder, read, value)))
+    else:
+        _SWITCHES.append((getattr(holder, read), getattr(holder, write)))
+
+
+# Settings on which results depend in their last digits: how attention and products are computed. (read, set)
+_SWITCHES: list[tuple[Callable[[], Any], Callable[[Any], Any]]] = []
+_CUDA: Any = torch.backends.cuda
+for _kind in ("flash", "mem_efficient", "math", "cudnn"):
+    _switch(_CUDA, f"{_kind}_sdp_enabled", f"enable_{_kind}_sdp")
+_switch(_CUDA, "fp16_bf16_reduction_math_sdp_allowed", "allow_fp16_bf16_reduction_math_sdp")
+for _name in ("fp16_reduced_precision_reduction", "bf16_reduced_precision_reduction", "fp16_accumulation"):
+    _switch(_CUDA.matmul, f"allow_{_name}", f"allow_{_name}")
+_switch(getattr(torch.backends, "mha", None), "get_fastpath_enabled", "set_fastpath_enabled")
+_switch(getattr(torch.backends, "opt_einsum", None), "enabled", "enabled")
+_switch(_torch._C, "_get_nnpack_enabled", "_set_nnpack_enabled")
+
+
+def _switches() -> Callable[[], None]:
+    before = [_read(read) for read, _ in _SWITCHES]
+
+    def undo() -> None:
+        for (read, write), value in zip(_SWITCHES, before, strict=True):
+            if _read(read) != value:
+                with suppress(Exception):
+                    write(value)
+
+    return undo
+
+
+def _read(read: Callable[[], Any]) -> Any:
+    with suppress(Exception):  # of a device that is not there
+        return read()
+    return None
+
+
+def _dispatch_modes() -> Callable[[], None]:
+    """Modes through which all operations pass; scripts enter some and never leave."""
+    entered = _torch._C._len_torch_dispatch_stack()
+
+    def undo() -> None:
+        while _torch._C._len_torch_dispatch_stack() > entered:
+            _torch._C._pop_torch_dispatch_stack(None)
+
+    return undo
 
 
 def _defaults() -> Callable[[], None]:
@@ -131,3 +183,9 @@ def _hooks() -> Callable[[], None]:
 def _random() -> Callable[[], None]:
     before = torch.get_rng_state()
     return lambda: torch.set_rng_state(before)
+
+
+# Modes first, as they may refuse all that follows.
+_KEPT = (
+    _dispatch_modes, _defaults, _modes, _determinism, _precision, _autocast, _backends, _switches, _hooks, _random,
+)  # fmt: skip

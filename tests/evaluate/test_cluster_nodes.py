@@ -120,8 +120,14 @@ def test_shards_are_those_of_the_whole(project: Any, nodes: Any, tmp_path: Path)
 
 
 def test_a_model_that_hangs_ends_with_its_time(project: Any, nodes: Any, tmp_path: Path) -> None:
+    """Also one that takes the timers and signals of its process for itself."""
     project.model("good")
-    project.model("hangs", arguments={"pause": 1000.0})
+    with (project.path / "networks.py").open("a") as file:
+        file.write(
+            "\ndef hangs():\n    import signal\n    signal.setitimer(signal.ITIMER_REAL, 0)\n"
+            "    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())\n    time.sleep(1000)\n"
+        )
+    project.model("hangs", "hangs")
     there, said = on_cluster(project, nodes, tmp_path / "there", model_timeout=15.0)
     assert there.models("new") == ["good"]
     assert [(one.model, one.error) for one in there.failures] == [("hangs", "no result after 15 s")]
@@ -165,7 +171,7 @@ def test_a_run_leaves_no_process_and_no_file_at_home(project: Any, tmp_path: Pat
     if how != "done":
         process.send_signal(getattr(signal, how))
     said, _ = process.communicate(timeout=120)
-    assert process.returncode in {"done": (0,), "SIGINT": (130,), "SIGTERM": (1, 143), "SIGKILL": (-9,)}[how], said
+    assert process.returncode in {"done": (0,), "SIGINT": (130,), "SIGTERM": (143,), "SIGKILL": (-9,)}[how], said
     assert not list(home.rglob("*"))
     assert how == "SIGKILL" or set(Path("/tmp/ray").glob("session_2*")) <= sessions
     assert len(started) > 4
@@ -178,6 +184,29 @@ def test_a_run_leaves_no_process_and_no_file_at_home(project: Any, tmp_path: Pat
     said, _ = process.communicate(timeout=120)
     assert process.returncode == 0, said
     assert project.results.models("new") == ["m0", "m1", "m2", "m3"]
+
+
+@pytest.mark.parametrize("victim", ["gcs_server", "raylet"])
+def test_a_run_goes_on_where_a_process_of_rays_own_is_killed(project: Any, tmp_path: Path, victim: str) -> None:
+    for number in range(4):
+        project.model(f"m{number}", arguments={"shades": [0.1, 0.4 + number / 100, 0.6, 0.9], "pause": 1.0})
+    expected = tops(project.run()[0])
+    project.results = Results(tmp_path / "killed")
+    sessions = set(Path("/tmp/ray").glob("session_2*"))
+    process = start(project, tmp_path)
+    deadline = time.monotonic() + 120
+    while not project.results.models("old"):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    started = descendants(process)
+    [one.kill() for one in started if one.name() == victim]
+    said, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, said
+    assert "evalshift: the run ended: ray ended its main process" in said
+    assert tops(project.results) == expected
+    assert set(Path("/tmp/ray").glob("session_2*")) <= sessions
+    assert psutil.wait_procs(started, timeout=30)[1] == []
 
 
 def test_a_home_that_cannot_be_written_to(project: Any, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ import pytest
 import torch
 from PIL import Image, ImageFile
 from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from evalshift.errors import DataError
 from evalshift.evaluate.devices import set_precision
@@ -99,6 +100,23 @@ def torch_settings() -> object:
     )  # fmt: skip
 
 
+def other_attention() -> None:
+    torch.backends.cuda.enable_flash_sdp(False)
+    torch.backends.cuda.enable_math_sdp(False)
+    torch.backends.mha.set_fastpath_enabled(False)
+    _TORCH._C._set_nnpack_enabled(False)
+
+
+def attention() -> object:
+    cuda = torch.backends.cuda
+    return (
+        cuda.flash_sdp_enabled(),
+        cuda.math_sdp_enabled(),
+        torch.backends.mha.get_fastpath_enabled(),
+        _TORCH._C._get_nnpack_enabled(),
+    )
+
+
 CHANGES: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
     "folder": (lambda: os.chdir("/"), Path.cwd),
     "umask": (lambda: os.umask(0o777), umask),
@@ -116,6 +134,8 @@ CHANGES: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
     "cores": (lambda: os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}), lambda: os.sched_getaffinity(0)),
     "path": (lambda: sys.path.insert(0, "/nowhere"), lambda: list(sys.path)),
     "torch": (switch_torch, torch_settings),
+    "attention": (other_attention, attention),
+    "dispatch": (lambda: TorchDispatchMode().__enter__(), lambda: _TORCH._C._len_torch_dispatch_stack()),
     "modes of torch": (lambda: Mode().__enter__(), lambda: _TORCH._C._len_torch_function_stack()),
 }  # fmt: skip
 
@@ -144,6 +164,37 @@ def test_functions_that_a_file_replaced_are_put_back() -> None:
             replaced("networks", place, f"place.{name} = lambda *_, **__: None")
     assert (torch.load, torch.Tensor.softmax, builtins.print, np.concatenate) == before
     assert "softmax" not in vars(torch.Tensor)  # it is inherited
+
+
+def test_layers_whose_methods_a_file_replaced_are_as_before() -> None:
+    before = torch.nn.Linear.forward, torch.nn.Conv2d.__init__
+    with process_state_kept():
+        replaced("networks", torch.nn.Linear, "place.forward = lambda self, x: x")
+        replaced("networks", torch.nn.Conv2d, "place.__init__ = lambda *_: None")
+        replaced("networks", torch.nn.ReLU6, "place.forward = lambda self, x: x")  # which inherits it
+    assert (torch.nn.Linear.forward, torch.nn.Conv2d.__init__) == before
+    assert "forward" not in vars(torch.nn.ReLU6)
+
+
+LOWERS = """
+import os, resource
+from evalshift.evaluate.process_state import process_state_kept
+def look():
+    return {"priority": os.nice(0), "limit RLIMIT_NOFILE": resource.getrlimit(resource.RLIMIT_NOFILE)}
+before, said = look(), []
+with process_state_kept(said.append):
+    os.nice(1)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))
+for what, value in look().items():
+    told = f"the {what} of this process was lowered for all models after this one" in said
+    assert told == (value != before[what]), (what, value, said)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have other limits")
+def test_what_was_lowered_is_put_back_or_told_of(python: Callable[..., str]) -> None:
+    """The one for administrators, the other else."""
+    python(LOWERS)
 
 
 def test_functions_that_a_package_replaced_stay_and_are_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
