@@ -11,36 +11,22 @@ from collections.abc import Iterator
 
 import numpy as np
 from rich.table import Table
-from scipy import special
+from shared_images import accuracies, testbed
 from simulations import models_table, simulate_all
 
-from evalshift.analysis.statistics.difficulty_model import Difficulty, simulate
 from evalshift.analysis.statistics.effective_robustness import sampling_covariance
 from evalshift.analysis.statistics.matched_models import matched_models
 from evalshift.errors import AnalysisError
 
 MODELS = (6, 10, 20, 67)
-IMAGES = (2000, 1000)
-ORIGINAL, NEW = Difficulty(0.0, 2.0), Difficulty(1.0, 2.0)
-
-
-def accuracies(setting: str, models: int) -> np.ndarray:
-    """True original accuracies, the best first."""
-    if setting == "all of one accuracy":
-        return np.full(models, 0.75)
-    if setting == "pairs of equals":
-        return np.clip(0.9 - 0.02 * (np.arange(models) // 2), 0.05, None)
-    return np.linspace(0.9, 0.6, models)
+STEP = 0.02
 
 
 def rates(setting: str, models: int, testbeds: int, rng: np.random.Generator) -> tuple[float, float]:
     """Share of testbeds with a false finding, from predictions on each image and from counts alone."""
-    skill = special.ndtri(accuracies(setting, models)) * np.hypot(ORIGINAL.spread, 1)
     alarms = []
     for _ in range(testbeds):
-        sides = [
-            simulate(skill, difficulty, count, rng) for difficulty, count in zip((ORIGINAL, NEW), IMAGES, strict=True)
-        ]
+        sides = testbed(accuracies(setting, models, STEP), rng)
         counts = [part for side in sides for part in (side.sum(axis=1), np.full(models, side.shape[1]))]
         known = sampling_covariance(sides[0]), sampling_covariance(sides[1])
         alarms.append([_is_alarm(counts, covariances) for covariances in (known, None)])

@@ -12,38 +12,24 @@ from collections.abc import Iterator
 
 import numpy as np
 from rich.table import Table
-from scipy import special
+from shared_images import accuracies, testbed
 from simulations import models_table, simulate_all
 
-from evalshift.analysis.statistics.difficulty_model import Difficulty, simulate
 from evalshift.analysis.statistics.rank_sets import rank_change_sets, rank_sets
 
 MODELS = (3, 5, 10, 20, 67)
-IMAGES = (2000, 1000)
-ORIGINAL, NEW = Difficulty(0.0, 2.0), Difficulty(1.0, 2.0)
 DRAWS = 1000
-
-
-def accuracies(setting: str, models: int) -> np.ndarray:
-    """True original accuracies, the best first."""
-    if setting == "all equal":
-        return np.full(models, 0.75)
-    if setting == "pairs of equals":
-        return np.clip(0.9 - 0.03 * (np.arange(models) // 2), 0.05, None)
-    return np.linspace(0.9, 0.6, models)
+STEP = 0.03
 
 
 def rates(setting: str, models: int, testbeds: int, rng: np.random.Generator) -> tuple[float, float]:
     """Share of the testbeds whose sets hold all true ranks on the new set, and of those with a false alarm."""
-    accuracy = accuracies(setting, models)
-    skill = special.ndtri(accuracy) * np.hypot(ORIGINAL.spread, 1)
+    accuracy = accuracies(setting, models, STEP)
     # One more than the number of better models.
     first = 1 + (accuracy[:, np.newaxis] < accuracy).sum(axis=1)
     held, alarms = [], []
     for _ in range(testbeds):
-        original, new = (
-            simulate(skill, difficulty, count, rng) for difficulty, count in zip((ORIGINAL, NEW), IMAGES, strict=True)
-        )
+        original, new = testbed(accuracy, rng)
         sets = rank_sets(new, draws=DRAWS, rng=rng).interval
         found = rank_change_sets(original, new, draws=DRAWS, rng=rng)
         held.append(bool(((sets.low <= first) & (first <= sets.high)).all()))

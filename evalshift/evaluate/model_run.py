@@ -230,23 +230,29 @@ def _note_damage(name: str, error: DataError, bench: Bench) -> None:
 
 
 def _run_on_dataset(name: str, models: Sequence[Loaded], bench: Bench) -> None:
+    if name not in bench.damaged:
+        try:
+            _run_together(name, models, bench)
+            return
+        except DataError as error:
+            _note_damage(name, error, bench)
+    images = len(bench.reader(name).dataset)
+    bench.progress.skip(sum(images for loaded in models if not _is_done(loaded, name)))
+
+
+def _run_together(name: str, models: Sequence[Loaded], bench: Bench) -> None:
+    """Run models one after the other, or in turns where the images of the dataset fit nowhere."""
     from evalshift.evaluate.devices import set_precision
 
     reader = bench.reader(name)
-    if name not in bench.damaged:
-        # Once more here: what builds a network may have set another precision for all.
-        with set_precision(bench.options.precision, bench.device):
-            try:
-                ready = [loaded for loaded in models if _is_prepared(loaded, name, bench)]
-                if len(ready) > 1 and not reader.keeps(ready[0].classifier.preprocess):
-                    _run_in_turns(name, ready, bench)
-                else:
-                    for loaded in ready:
-                        _run_one(loaded, name, reader, bench)
-                return
-            except DataError as error:
-                _note_damage(name, error, bench)
-    bench.progress.skip(sum(len(reader.dataset) for loaded in models if not _is_done(loaded, name)))
+    # Once more here: what builds a network may have set another precision for all.
+    with set_precision(bench.options.precision, bench.device):
+        ready = [loaded for loaded in models if _is_prepared(loaded, name, bench)]
+        if len(ready) > 1 and not reader.keeps(ready[0].classifier.preprocess):
+            _run_in_turns(name, ready, bench)
+            return
+        for loaded in ready:
+            _run_one(loaded, name, reader, bench)
 
 
 def _is_done(loaded: Loaded, name: str) -> bool:

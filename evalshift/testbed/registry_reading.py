@@ -106,31 +106,50 @@ def _default() -> Registry:
 def _read(path: Path, below: tuple[Path, ...], faults: Faults) -> Registry:
     text = YamlText(path)
     faults.errors += text.unknown_sections()
-    parent = _parent(text, below, faults)
-    registry = Registry(
-        path=path,
-        classes={**(parent.classes if parent else {}), **_read_classes(text, faults)},
-        datasets={},
-        models={},
-        pairs=(),
-        own_pairs=(),
-        written={},
+    parent = _parent(text, below, faults) or _empty(path)
+    registry = _with_names(_empty(path), parent, text, faults)
+    registry, datasets = _with_entries(registry, parent, text, faults)
+    if ("views",) not in faults.broken:
+        with faults.noted("datasets"):
+            registry = _resolve_views(text, registry, datasets)
+    _check_fresh(text, _with_built_in(registry), datasets, faults)
+    pairs, families_of_pairs = _read_pairs(text, registry, faults)
+    return replace(
+        registry,
+        own_pairs=() if is_default(path) else pairs or parent.own_pairs,
+        pairs=tuple(dict.fromkeys((*pairs, *parent.pairs))),
+        families_of_pairs=families_of_pairs or parent.families_of_pairs,
     )
-    views = dict(parent.views if parent else {})
+
+
+def _empty(path: Path) -> Registry:
+    return Registry(path=path, classes={}, datasets={}, models={}, pairs=(), own_pairs=(), written={})
+
+
+def _with_names(registry: Registry, parent: Registry, text: YamlText, faults: Faults) -> Registry:
+    """With what entries refer to by name, the parent's included: label spaces, views and families; and the title."""
+    registry = replace(registry, classes={**parent.classes, **_read_classes(text, faults)})
+    views, families, title = dict(parent.views), dict(parent.families), None
     with faults.noted("views"):
         views |= read_views(text, registry.classes)
-    families, title = dict(parent.families if parent else {}), None
     with faults.noted("families"):
         families |= read_families(text)
     with faults.noted("title"):
         title = read_title(text)
-    registry = replace(registry, views=views, families=families, title=title)
+    return replace(registry, views=views, families=families, title=title)
+
+
+def _with_entries(
+    registry: Registry, parent: Registry, text: YamlText, faults: Faults
+) -> tuple[Registry, dict[str, AnyDataset]]:
+    """With the datasets and models, the parent's included; and those of the file's own datasets that have no errors."""
+    is_packaged = is_default(registry.path)
     datasets, written_datasets = _read_section(text, "datasets", _DATASET, faults)
     models, written_models = _read_section(text, "models", _MODEL, faults)
-    datasets = {
-        name: entry if is_default(path) else _with_built_in_facts(with_built_in_files(entry, name), name)
-        for name, entry in datasets.items()
-    }
+    if not is_packaged:
+        datasets = {
+            name: _with_built_in_facts(with_built_in_files(entry, name), name) for name, entry in datasets.items()
+        }
     _check_classes(text, registry, {"datasets": datasets, "models": models}, faults)
     datasets, models = (
         {name: entry for name, entry in entries.items() if (section, name) not in faults.broken}
@@ -138,30 +157,13 @@ def _read(path: Path, below: tuple[Path, ...], faults: Faults) -> Registry:
     )
     registry = replace(
         registry,
-        datasets={**(parent.datasets if parent else {}), **datasets},
-        models={
-            name: _with_declared_classes(entry, registry)
-            for name, entry in {**(parent.models if parent else {}), **models}.items()
-        },
-        own_models=frozenset() if is_default(path) else frozenset(models),
-        inherited=frozenset(models)
-        if is_default(path)
-        else (parent.inherited if parent else frozenset()) - set(models),
-        written={**(parent.written if parent else {}), **written_datasets, **written_models},
+        datasets={**parent.datasets, **datasets},
+        models={name: _with_declared_classes(entry, registry) for name, entry in {**parent.models, **models}.items()},
+        own_models=frozenset() if is_packaged else frozenset(models),
+        inherited=frozenset(models) if is_packaged else parent.inherited - set(models),
+        written={**parent.written, **written_datasets, **written_models},
     )
-    if ("views",) not in faults.broken:
-        with faults.noted("datasets"):
-            registry = _resolve_views(text, registry, datasets)
-    _check_fresh(text, _with_built_in(registry), datasets, faults)
-    pairs, families_of_pairs = _read_pairs(text, registry, faults)
-    inherited = parent.pairs if parent else ()
-    own_pairs = () if is_default(path) else pairs or (parent.own_pairs if parent else ())
-    return replace(
-        registry,
-        own_pairs=own_pairs,
-        pairs=tuple(dict.fromkeys((*pairs, *inherited))),
-        families_of_pairs=families_of_pairs or (parent.families_of_pairs if parent else ()),
-    )
+    return registry, datasets
 
 
 def _parent(text: YamlText, below: tuple[Path, ...], faults: Faults) -> Registry | None:

@@ -113,42 +113,39 @@ class Cinic10Dataset(DownloadedDataset):
         return self
 
 
-class MnistDataset(DownloadedDataset):
-    """MNIST in its idx files.
+class IdxDataset(DownloadedDataset):
+    """Images and labels in the files of MNIST, one of each.
 
     path  a folder with both files, compressed or not
     """
 
     format = "idx"
     roles = ("images", "labels")
+
+
+class MnistDataset(IdxDataset):
+    """MNIST in its idx files."""
+
     variants = ("split",)
     source: Literal["mnist"]
     split: Literal["test", "train"] = "test"
     classes: Annotated[str, fixed_classes("mnist")] = "mnist"
 
 
-class QmnistDataset(DownloadedDataset):
+class QmnistDataset(IdxDataset):
     """QMNIST's 60,000 test digits in their idx files.
 
     part  lost: the 50,000 that are not in MNIST's test set; known: the 10,000 that are; all: both
-    path  a folder with both files, compressed or not
     """
 
-    format = "idx"
-    roles = ("images", "labels")
     source: Literal["qmnist"]
     part: Literal["lost", "known", "all"] = "lost"
     classes: Annotated[str, fixed_classes("mnist")] = "mnist"
 
 
-class FashionMnistDataset(DownloadedDataset):
-    """Fashion-MNIST in its idx files.
+class FashionMnistDataset(IdxDataset):
+    """Fashion-MNIST in its idx files."""
 
-    path  a folder with both files, compressed or not
-    """
-
-    format = "idx"
-    roles = ("images", "labels")
     variants = ("split",)
     source: Literal["fashion-mnist"]
     split: Literal["test", "train"] = "test"

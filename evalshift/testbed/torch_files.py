@@ -50,16 +50,20 @@ def _refuse_bombs(stream: IO[bytes], size: int) -> None:
         return
     try:
         with zipfile.ZipFile(stream) as archive:
-            members = archive.infolist()
-            whole = sum(member.file_size for member in members)
-            if whole > max(_ALWAYS_UNPACKED_BYTES, MOST_EXPANSION * size):
-                raise CostlyError(f"{whole:,} bytes packed into {size:,}")
-            for member in members:
-                if member.filename.endswith("data.pkl"):
-                    with archive.open(member) as inside:
-                        refuse_costly(inside)
+            _refuse_costly_members(archive, size)
     except (OSError, ValueError, LookupError, *DAMAGED_ZIP):  # torch says what is wrong
         return
+
+
+def _refuse_costly_members(archive: zipfile.ZipFile, size: int) -> None:
+    members = archive.infolist()
+    whole = sum(member.file_size for member in members)
+    if whole > max(_ALWAYS_UNPACKED_BYTES, MOST_EXPANSION * size):
+        raise CostlyError(f"{whole:,} bytes packed into {size:,}")
+    for member in members:
+        if member.filename.endswith("data.pkl"):
+            with archive.open(member) as inside:
+                refuse_costly(inside)
 
 
 def _plain(content: Any, size: int) -> Any:

@@ -1,6 +1,6 @@
 """A report's models, held against the line of a published testbed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -9,8 +9,8 @@ import pandas as pd
 from evalshift.analysis.options import ReportOptions
 from evalshift.analysis.outcomes import Outcomes
 from evalshift.analysis.statistics.draws import affordable
-from evalshift.analysis.statistics.effective_robustness import effective_robustness_against
-from evalshift.analysis.statistics.line_fit import LEAST_LINE_MODELS
+from evalshift.analysis.statistics.effective_robustness import EffectiveRobustness, effective_robustness_against
+from evalshift.analysis.statistics.line_fit import LEAST_LINE_MODELS, Line
 from evalshift.analysis.statistics.matched_models import MatchedModels, matched_models
 from evalshift.analysis.statistics.model_scatter import scatter_test
 from evalshift.analysis.statistics.multiplicity import adjust
@@ -96,33 +96,14 @@ def _metric_against(
 ) -> MetricSummary:
     own = metric.outcomes
     members = _members(own, published)
-    if twins := _twins(own, published, members):
-        notes.append(
-            f"Models that by name or weights are in the line of {testbed.title} too, with the accuracies published "
-            f"there: {name_some(twins)}."
-        )
-    if members:
-        notes.append(f"Models of {testbed.title} itself are not compared with it: {name_some(members)}.")
+    notes += _notes_on_models(own, published, members, testbed.title)
     rows = metric.table[~metric.table["model"].isin(members)]
     if rows.empty:
         return metric
     left_out = options.left_out(published)
     line_models = published.of_line(left_out)
     options = replace(options, resamples=affordable(options.resamples, len(line_models), _MOST_DRAWN))
-    original_correct, original_total, new_correct, new_total = (rows[name].to_numpy(np.int64) for name in _COUNTS)
-    distances = effective_robustness_against(
-        original_correct,
-        original_total,
-        new_correct,
-        new_total,
-        line_models.counts,
-        scale=options.scale,
-        resamples=min(options.resamples, _RESAMPLES),
-        level=options.level,
-        rng=options.rng(own, f"{options.scale}:{testbed.name}"),
-    )
     groups = _groups(line_models)
-    without_bootstrap = replace(options, resamples=0)
     return replace(
         metric,
         against=Against(
@@ -133,23 +114,60 @@ def _metric_against(
             lines={scale: fit_outcomes(line_models, scale, options) for scale in options.line_scales},
             scale=options.scale,
             models=tuple(rows["model"]),
-            distances=distances,
+            distances=_distances(rows, line_models, options, options.rng(own, f"{options.scale}:{testbed.name}")),
             matched=_matched(rows, line_models, options),
             members=members,
             titles=own.titles,
             highlighted=own.highlighted,
             groups=groups,
-            group_lines={
-                scale: {
-                    name: fit_outcomes(line_models.subset(places.tolist()), scale, without_bootstrap)
-                    for name, places in groups.items()
-                }
-                for scale in options.line_scales
-            },
+            group_lines=_group_lines(line_models, groups, options),
             testbed_distances=_testbed_distances(line_models, options.scale),
             same_data=_same_data(rows, own, line_models, groups, options),
         ),
     )
+
+
+def _notes_on_models(own: Outcomes, published: Outcomes, members: Sequence[str], title: str) -> list[str]:
+    """Which models of the report are in the testbed's line, too, and which are not compared with it."""
+    notes = []
+    if twins := _twins(own, published, members):
+        notes.append(
+            f"Models that by name or weights are in the line of {title} too, with the accuracies published "
+            f"there: {name_some(twins)}."
+        )
+    if members:
+        notes.append(f"Models of {title} itself are not compared with it: {name_some(members)}.")
+    return notes
+
+
+def _distances(
+    rows: pd.DataFrame, testbed: Outcomes, options: ReportOptions, rng: np.random.Generator
+) -> EffectiveRobustness:
+    """Effective robustness of the models in these rows relative to the line of a testbed's models."""
+    original_correct, original_total, new_correct, new_total = (rows[name].to_numpy(np.int64) for name in _COUNTS)
+    return effective_robustness_against(
+        original_correct,
+        original_total,
+        new_correct,
+        new_total,
+        testbed.counts,
+        scale=options.scale,
+        resamples=min(options.resamples, _RESAMPLES),
+        level=options.level,
+        rng=rng,
+    )
+
+
+def _group_lines(
+    testbed: Outcomes, groups: Mapping[str, np.ndarray], options: ReportOptions
+) -> dict[str, dict[str, Line]]:
+    """Scale → group → the line of its models, without a bootstrap."""
+    options = replace(options, resamples=0)
+    subsets = {name: testbed.subset(places.tolist()) for name, places in groups.items()}
+    return {
+        scale: {name: fit_outcomes(subset, scale, options) for name, subset in subsets.items()}
+        for scale in options.line_scales
+    }
 
 
 def _matched(rows: pd.DataFrame, testbed: Outcomes, options: ReportOptions) -> MatchedModels:
@@ -202,19 +220,8 @@ def _same_data(
     for name in dict.fromkeys(one for one in data if one in groups):
         places = [place for place, one in enumerate(data) if one == name]
         group = testbed.subset(groups[name].tolist())
-        counts = [rows[column].to_numpy(np.int64)[places] for column in _COUNTS]
         try:
-            found = effective_robustness_against(
-                counts[0],
-                counts[1],
-                counts[2],
-                counts[3],
-                group.counts,
-                scale=options.scale,
-                resamples=min(options.resamples, _RESAMPLES),
-                level=options.level,
-                rng=options.rng(own, f"{options.scale}:{name}"),
-            )
+            found = _distances(rows.iloc[places], group, options, options.rng(own, f"{options.scale}:{name}"))
         except AnalysisError:
             continue
         distance[places], p_value[places] = found.reported, found.p_value

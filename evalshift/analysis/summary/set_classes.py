@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from evalshift.analysis.outcomes import METRICS
+from evalshift.analysis.outcomes import METRICS, ImagePredictions
 from evalshift.analysis.outcomes.selection import matching
 from evalshift.analysis.outcomes.stored_pair import load_predictions
 from evalshift.analysis.statistics.intervals import clopper_pearson
@@ -38,29 +38,8 @@ def set_classes(
             raise unknown_name("there are no predictions of this model", name, predictions.models)
     names = set(predictions.models if not models else [one for found in chosen.values() for one in found])
     wanted = [place for place, model in enumerate(predictions.models) if model in names]
-    total = np.bincount(predictions.labels, minlength=len(predictions.class_names))
-    present = np.flatnonzero(total)
-    parts = []
-    for metric in metrics:
-        if METRICS[metric] > predictions.top.shape[2]:
-            continue
-        for place in wanted:
-            correct = predictions.subset([place]).correct(metric)[0]
-            counts = np.bincount(predictions.labels, correct, len(total)).astype(np.int64)[present]
-            best_first = np.argsort(-counts / total[present], kind="stable")
-            labels = present[best_first]
-            parts.append(
-                pd.DataFrame(
-                    {
-                        "metric": metric,
-                        "model": predictions.models[place],
-                        "rank": np.arange(1, len(labels) + 1),
-                        "class": [predictions.class_names[label] for label in labels],
-                        "correct": counts[best_first],
-                        "images": total[labels],
-                    }
-                )
-            )
+    known = [metric for metric in metrics if METRICS[metric] <= predictions.top.shape[2]]
+    parts = [_best_first(predictions.subset([place]), metric) for metric in known for place in wanted]
     if not parts:
         raise AnalysisError(
             "there are no accuracies per class", where=results.path, found=f"no predictions on {dataset}"
@@ -70,7 +49,9 @@ def set_classes(
     return make_table(
         "class_accuracy",
         f"Accuracy by class on {dataset}",
-        frame.assign(accuracy=frame["correct"] / frame["images"], **with_bounds("accuracy", interval, frame.index)),
+        frame.assign(
+            accuracy=frame["correct"] / frame["images"], **with_bounds("accuracy", interval, frame.index.to_numpy())
+        ),
         (
             Column("metric", "Metric", "text"),
             Column("model", "Model", "model"),
@@ -82,7 +63,26 @@ def set_classes(
         "Ranks of classes by each model's accuracy, 1 the best; of many classes, the first, the last and three between "
         "are shown, and the CSV has all. Intervals: 95 % (Clopper–Pearson), of each class by itself: the best and the "
         "worst of many classes are partly sampling error.",
-        choose=lambda whole: whole[whole["rank"].isin(_shown(len(present)))],
+        choose=lambda whole: whole[whole["rank"].isin(_shown(int(whole["rank"].max())))],
+    )
+
+
+def _best_first(predictions: ImagePredictions, metric: str) -> pd.DataFrame:
+    """The classes that have images, by the accuracy of one model, the best first."""
+    total = np.bincount(predictions.labels, minlength=len(predictions.class_names))
+    present = np.flatnonzero(total)
+    counts = np.bincount(predictions.labels, predictions.correct(metric)[0], len(total)).astype(np.int64)[present]
+    best_first = np.argsort(-counts / total[present], kind="stable")
+    labels = present[best_first]
+    return pd.DataFrame(
+        {
+            "metric": metric,
+            "model": predictions.models[0],
+            "rank": np.arange(1, len(labels) + 1),
+            "class": [predictions.class_names[label] for label in labels],
+            "correct": counts[best_first],
+            "images": total[labels],
+        }
     )
 
 

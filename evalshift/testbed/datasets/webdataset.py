@@ -9,6 +9,7 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -92,24 +93,14 @@ def read(entry: WebDataset, space: ClassSpace, where: str) -> Parts:
 
 def _samples(shard: Path, unread: Unread, where: str) -> Iterator[Sample]:
     """Consecutive members of one name; what is neither image nor label is counted."""
-    current: Sample | None = None
     try:
         with open_tar(shard) as opened:
             plain = _is_plain(shard)
-            for member in opened:
-                refuse_expansion(shard, member.name, member.offset + (0 if plain else member.size))
-                if not member.isfile():
-                    if not member.isdir():
-                        unread.add("{files} that are links or devices", f"{shard.name}/{member.name}")
-                    continue
-                key, suffix = _split(member.name)
-                if current is None or current.key != key:
-                    if current is not None:
-                        yield current
-                    current = Sample(key, shard, None, {})
-                _take(current, member, suffix, opened, plain, unread)
-        if current is not None:
-            yield current
+            for key, members in groupby(_files(shard, opened, plain, unread), lambda member: _split(member.name)[0]):
+                sample = Sample(key, shard, None, {})
+                for member in members:
+                    _take(sample, member, opened, plain, unread)
+                yield sample
         if plain:
             _refuse_cut(shard, opened.offset)
     except (OSError, EOFError, ValueError, LookupError, zlib.error, lzma.LZMAError, tarfile.TarError) as error:
@@ -120,6 +111,16 @@ def _samples(shard: Path, unread: Unread, where: str) -> Iterator[Sample]:
             expected="a whole tar file",
             fix="download it again",
         ) from error
+
+
+def _files(shard: Path, opened: tarfile.TarFile, plain: bool, unread: Unread) -> Iterator[tarfile.TarInfo]:
+    """The members that are files; links and devices are counted."""
+    for member in opened:
+        refuse_expansion(shard, member.name, member.offset + (0 if plain else member.size))
+        if member.isfile():
+            yield member
+        elif not member.isdir():
+            unread.add("{files} that are links or devices", f"{shard.name}/{member.name}")
 
 
 def _refuse_cut(shard: Path, end: int) -> None:
@@ -143,9 +144,8 @@ def _split(name: str) -> tuple[str, str]:
     return f"{folder}{slash}{stem}", suffix.lower()
 
 
-def _take(
-    sample: Sample, member: tarfile.TarInfo, suffix: str, opened: tarfile.TarFile, plain: bool, unread: Unread
-) -> None:
+def _take(sample: Sample, member: tarfile.TarInfo, opened: tarfile.TarFile, plain: bool, unread: Unread) -> None:
+    suffix = _split(member.name)[1]
     if f".{suffix.rpartition('.')[2]}" in SUFFIXES:
         if sample.image is not None:
             raise tarfile.TarError(f"{sample.key} has two images, one of them {member.name}")

@@ -58,14 +58,8 @@ def unpack_archives(release: Release, folder: Path, empty: Path) -> Path:
         if (path := folder / f"{released.dataset.removeprefix('imagenetv2-')}.npz").is_file()
     }
     for released, path in archives.items():
-        place = empty / released.predictions[0]
-        place.mkdir(parents=True)
         try:
-            with python_2_headers(), np.load(path, allow_pickle=False) as content:
-                np.save(empty / released.labels[0], content["labels"])
-                for model in content.files:
-                    if model != "labels":
-                        np.save(place / f"{model}{release.suffix}", content[model])
+            _unpack(path, empty / released.labels[0], empty / released.predictions[0], release.suffix)
         except (OSError, ValueError, KeyError) as error:
             raise DataError(
                 "the archive cannot be read",
@@ -74,3 +68,13 @@ def unpack_archives(release: Release, folder: Path, empty: Path) -> Path:
                 expected="labels, and classes (n, 5) for each model",
             ) from error
     return empty if archives else folder
+
+
+def _unpack(archive: Path, labels: Path, predictions: Path, suffix: str) -> None:
+    """Write the labels of an archive into a file, and the predictions of each model into one of a folder."""
+    predictions.mkdir(parents=True)
+    with python_2_headers(), np.load(archive, allow_pickle=False) as content:
+        np.save(labels, content["labels"])
+        for model in content.files:
+            if model != "labels":
+                np.save(predictions / f"{model}{suffix}", content[model])
