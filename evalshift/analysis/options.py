@@ -48,12 +48,14 @@ class Scope:
     tables   by name
     lines    on how many scales: 0, 1 for that of the report, 2 for both of `drawn_scales`
     metrics  "top1", "top5"
+    alone    those of the parts that are not shown where several pairs are drawn as panels
     """
 
     parts: frozenset[str]
     tables: frozenset[str]
     lines: int
     metrics: tuple[str, ...]
+    alone: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,12 @@ class ReportOptions:
     def wants(self, part: str) -> bool:
         """Whether this field of `Statistics` is computed."""
         return self.scope is None or part in self.scope.parts
+
+    def of_pairs(self, count: int) -> "ReportOptions":
+        """The same for so many pairs, which a single figure shows as panels where they are several."""
+        if self.scope is None or count == 1:
+            return self
+        return replace(self, scope=replace(self.scope, parts=self.scope.parts - self.scope.alone))
 
     def chosen(self, outcomes: Outcomes) -> list[int]:
         """The places of the models that the report is about."""

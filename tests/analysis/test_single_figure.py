@@ -174,3 +174,14 @@ def test_results_of_other_images_are_not_added(store):
         report(published="recht2019", add=store.results)
     with pytest.raises(UsageError, match=re.escape("`add` without `published`")):
         report(store.results, add=store.results)
+
+
+def test_panels_of_several_pairs_take_no_effective_robustness():
+    pairs = ["cifar10:cifar10.1-v4", "cifar10:cifar10.1-v6"]
+    several = report(published="recht2019", pairs=pairs, only="scatter", resamples=200)
+    assert several.draw("scatter").axes
+    assert "robustness" not in several[pairs[0]].tables
+    with pytest.raises(AnalysisError, match="panels of several pairs") as caught:
+        several[pairs[0]].draw("scatter")
+    assert str(caught.value.where) == pairs[0]
+    assert "robustness" in report(published="recht2019", pairs=pairs[:1], only="scatter", resamples=200).tables

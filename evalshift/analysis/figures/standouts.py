@@ -10,8 +10,10 @@ from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.patheffects import withStroke
 
 from evalshift.analysis.figures.style import HIGHLIGHT, INK, QUIET, font_points, shortened
+from evalshift.analysis.pair_statistics.compute import NOT_ASKED
 from evalshift.analysis.plot_data.robustness import robustness_plot
 from evalshift.analysis.summary import MetricSummary
+from evalshift.errors import AnalysisError
 
 _MOST = 8
 _ALWAYS = 12  # highlighted models with a name in any case
@@ -27,7 +29,14 @@ def standouts(summary: MetricSummary, most: int = _MOST) -> list[int]:
 
     Those with statistically significant effective robustness (Holm), the largest distance first, or the one with the
     largest distance if there are none; then the largest and the smallest drop.
+    Raises AnalysisError for a summary that was made for panels of several pairs.
     """
+    if summary.missing.get("robustness") == NOT_ASKED.reason:
+        raise AnalysisError(
+            "the models off the line are not known: these statistics are those of panels of several pairs",
+            where=f"{summary.outcomes.original}:{summary.outcomes.new}",
+            fix="report on this pair alone (`pairs`), or without `only`",
+        )
     table = summary.table
     rows: list[int] = []
     if found := robustness_plot(summary):

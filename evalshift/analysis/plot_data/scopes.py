@@ -15,9 +15,11 @@ _PARTS = {
     "reliability": ("calibration",),
     "risk_coverage": ("selective",),
     "robustness": ("robustness",),
-    "scales": ("robustness",),
+    "scales": (),
     "scatter": ("robustness",),
 }
+# Panels of several pairs name highlighted models alone.
+_ALONE = {"scatter": frozenset({"robustness"})}
 _WITH_LINES = ("grid", "scales", "scatter")
 FIGURE_NAMES = tuple(_PARTS)
 
@@ -28,4 +30,5 @@ def scope_of(figure: str, metric: str) -> Scope:
         raise unknown_name("there is no such figure", figure, FIGURE_NAMES)
     lines = 2 if figure == "scales" else int(figure in _WITH_LINES)
     tables = frozenset((figure, *_PARTS[figure], "robustness"))
-    return Scope(frozenset(_PARTS[figure]), tables, lines, tuple(METRICS) if figure == "grid" else (metric,))
+    metrics = tuple(METRICS) if figure == "grid" else (metric,)
+    return Scope(frozenset(_PARTS[figure]), tables, lines, metrics, _ALONE.get(figure, frozenset()))

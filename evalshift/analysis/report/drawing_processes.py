@@ -1,11 +1,11 @@
-"""Processes that draw figures beside this one, started early, so that they are ready when there is something to draw.
+"""Processes that draw figures and compute statistics beside this one, started early, so that they are ready in time.
 
     with drawing_processes():
         report(...).save()
 
 A process is a fresh interpreter rather than a fork: that is sound with threads and on every system. It is no child of
-`multiprocessing`, which would run a user's script a second time. Where one cannot be started, or fails, its figures are
-drawn in this process, which so raises whatever is wrong with them.
+`multiprocessing`, which would run a user's script a second time. Where one cannot be started, or fails, its share is
+done in this process, which so raises whatever is wrong with it.
 """
 
 import os
@@ -13,11 +13,15 @@ import pickle
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result", covariant=True)
 
 # More gain little: what they do not draw takes longer by then.
 _MOST = 3
@@ -25,20 +29,33 @@ _MOST = 3
 # Seconds that a process gets to end.
 _PATIENCE = 0.5
 
-# Replies of a process.
-DRAWN, NOT_DRAWN, NO_MORE = b"1", b"0", b"-"
+# Replies of a process; the length of the pickled result, in as many bytes as a number, and the result follow DONE.
+DONE, NOT_DONE, NO_MORE = b"1", b"0", b"-"
+NUMBER = 8
 
 _running: list[subprocess.Popen[bytes]] = []
 
 
+class Work(Protocol[Result]):
+    """Parts by their numbers from 0 on; can be pickled, as their results can."""
+
+    def count(self) -> int:
+        """How many parts there are."""
+        ...
+
+    def do_one(self, number: int) -> Result:
+        """Do one of them."""
+        ...
+
+
 @contextmanager
 def drawing_processes(wanted: bool = True, most: int | None = None) -> Iterator[None]:
-    """Have figures drawn in other processes, if there are several processors, for as long as the block takes.
+    """Have work shared with other processes, if there are several processors, for as long as the block takes.
 
     most   how many processes at most; a single figure needs one
 
-    One less than there are processors: they load libraries while statistics are computed here, and draw while tables
-    and page are made; then this process draws with them.
+    One less than there are processors: they load libraries while this one does, compute the statistics of some of
+    several pairs, and draw while tables and page are made; then this process draws with them.
     """
     processors = _processors() if wanted else 1
     try:
@@ -80,65 +97,90 @@ def _start() -> subprocess.Popen[bytes]:
     )
 
 
-class Drawing:
-    """Figures that are being drawn in the processes that are running, each by its number from 0 on.
+class SharedWork(Generic[Result]):
+    """Work that is being done in the processes that are running."""
 
-    figures   can be pickled; `count()` says how many there are, and `save_one(number)` draws one
-    """
-
-    def __init__(self, figures: Any) -> None:
-        self._figures, self._numbers, self._undone = figures, count(), list[int]()
-        readers = [process for process in _running if _sent(figures, process)]
-        self._threads = [_Feeding(process, self._numbers, self._undone) for process in readers]
+    def __init__(self, work: Work[Result]) -> None:
+        self._work, self._numbers, self._results = work, count(), dict[int, Result]()
+        pickled = _pickled(work) if _running else b""
+        readers = _running if pickled else ()
+        self._threads = [_Feeding(process, pickled, self._numbers, self._results) for process in readers]
         for thread in self._threads:
             thread.start()
 
-    def finish(self) -> None:
-        """Draw in this process, too, as long as there is something to draw, and what the others did not draw."""
-        total = self._figures.count()
+    def finish(self) -> list[Result]:
+        """Do what is left in this process, too, and what the others could not do; gives the results in order."""
+        total = self._work.count()
         while (number := next(self._numbers)) < total:
-            self._figures.save_one(number)
+            self._results[number] = self._work.do_one(number)
         for thread in self._threads:
             thread.join()
-        for number in sorted(number for number in self._undone if number < total):
-            self._figures.save_one(number)
+        return [
+            self._results[number] if number in self._results else self._work.do_one(number) for number in range(total)
+        ]
 
 
-def _sent(figures: Any, process: "subprocess.Popen[bytes]") -> bool:
-    """Whether a process could be sent the figures; they are pickled on the way, so that no copy of all is kept."""
-    assert process.stdin is not None
+def shared(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """As `map`, with several items in the processes that are running, too."""
+    work = _Calls(function, tuple(items))
+    if work.count() < 2:
+        return [function(item) for item in work.items]
+    return SharedWork(work).finish()
+
+
+@dataclass(frozen=True)
+class _Calls(Generic[Item, Result]):
+    function: Callable[[Item], Result]
+    items: tuple[Item, ...]
+
+    def count(self) -> int:
+        return len(self.items)
+
+    def do_one(self, number: int) -> Result:
+        return self.function(self.items[number])
+
+
+def _pickled(work: Work[Any]) -> bytes:
+    """Nothing of work that cannot be sent."""
     try:
-        pickle.dump(figures, process.stdin, pickle.HIGHEST_PROTOCOL)
-        process.stdin.flush()
-    except (pickle.PicklingError, TypeError, AttributeError, RecursionError, OSError):
-        return False
-    return True
+        return pickle.dumps(work, pickle.HIGHEST_PROTOCOL)
+    except (pickle.PicklingError, TypeError, AttributeError, RecursionError):
+        return b""
 
 
 class _Feeding(threading.Thread):
-    """Requests figures of a process, one when the last is done; those that it does not draw are `undone`."""
+    """Sends work to a process, and requests its parts, one when the last is done; its results go into `results`."""
 
-    def __init__(self, process: subprocess.Popen[bytes], numbers: Iterator[int], undone: list[int]) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], pickled: bytes, numbers: Iterator[int], results: dict[int, Any]
+    ) -> None:
         super().__init__(daemon=True)
-        self._process, self._numbers, self._undone = process, numbers, undone
+        self._process, self._pickled, self._numbers, self._results = process, pickled, numbers, results
         self._next = next(numbers)  # its own from now on: a single figure is drawn by the process that waits for it
 
     def run(self) -> None:
-        reply = DRAWN
-        while reply in (DRAWN, NOT_DRAWN):
-            reply = self._request(self._next)
-            if reply not in (DRAWN, NO_MORE):
-                self._undone.append(self._next)
-            self._next = next(self._numbers)
+        with suppress(OSError, EOFError, pickle.UnpicklingError):  # the process has ended
+            self._send(self._pickled)
+            while (reply := self._request(self._next)) != NO_MORE:
+                if reply == DONE:
+                    self._results[self._next] = pickle.loads(self._read(int.from_bytes(self._read(NUMBER))))
+                self._next = next(self._numbers)
 
     def _request(self, number: int) -> bytes:
-        """What the process replies; nothing where it has ended."""
-        requests, replies = self._process.stdin, self._process.stdout
+        self._send(number.to_bytes(NUMBER))
+        return self._read(1)
+
+    def _send(self, what: bytes) -> None:
+        requests = self._process.stdin
         assert requests is not None
+        requests.write(what)
+        requests.flush()
+
+    def _read(self, size: int) -> bytes:
+        """So many bytes of a reply; EOFError where the process has ended."""
+        replies = self._process.stdout
         assert replies is not None
-        try:
-            requests.write(number.to_bytes(8))
-            requests.flush()
-            return replies.read(1)
-        except OSError:
-            return b""
+        found = replies.read(size)
+        if len(found) < size:
+            raise EOFError
+        return found

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evalshift.analysis.plot_data.sizes import Size
-from evalshift.analysis.report.drawing_processes import Drawing
+from evalshift.analysis.report.drawing_processes import SharedWork
 from evalshift.analysis.summary import Summary
 
 if TYPE_CHECKING:
@@ -27,14 +27,14 @@ class FiguresOfReport:
     kinds: Sequence[str]
     size: Size | None
 
-    def begin(self) -> Drawing:
+    def begin(self) -> SharedWork[None]:
         """Begin to draw and write them in other processes, if any are there; `finish` writes all that are left."""
-        return Drawing(self)
+        return SharedWork(self)
 
     def count(self) -> int:
         return len(self._drawings())
 
-    def save_one(self, number: int) -> None:
+    def do_one(self, number: int) -> None:
         self._drawings()[number].save(self.folder, self.kinds)
 
     def _drawings(self) -> "list[OneFigure]":

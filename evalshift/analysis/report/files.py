@@ -6,7 +6,7 @@ from pathlib import Path
 
 from evalshift.analysis.plot_data.drawn_part import drawn_part
 from evalshift.analysis.plot_data.sizes import Size
-from evalshift.analysis.report.drawing_processes import Drawing
+from evalshift.analysis.report.drawing_processes import SharedWork
 from evalshift.analysis.report.figures import FiguresOfReport
 from evalshift.analysis.report.formats import FIGURE_FORMATS
 from evalshift.analysis.summary import PairSummary, Summary
@@ -71,7 +71,7 @@ def save_report(
 
 def _begin_figures(
     summary: Summary, out: Path, stems: list[str], formats: set[str], size: Size | None
-) -> Drawing | None:
+) -> SharedWork[None] | None:
     kinds = sorted(formats & set(FIGURE_FORMATS))
     return FiguresOfReport(drawn_part(summary), stems, out, kinds, size).begin() if kinds else None
 

@@ -8,6 +8,7 @@ from evalshift.analysis.options import ReportOptions
 from evalshift.analysis.outcomes.present_titles import present_titles, refuse_registry_of_published
 from evalshift.analysis.plot_data.scopes import scope_of
 from evalshift.analysis.report.command import same_again
+from evalshift.analysis.report.drawing_processes import shared
 from evalshift.analysis.report.record import Report
 from evalshift.analysis.summary import Summary
 from evalshift.analysis.summary.against import check_against, hold_against
@@ -100,7 +101,8 @@ def report(
         refuse_registry_of_published(registry, published)
         command = same_again(published, True, pairs, against, options)
         added = add if isinstance(add, Results) or add is None else Results(add)
-        summary = summarize_published(published, pairs, options=options, command=command, add=added)
+        mapped = shared if only is None else map  # what a single figure shows is computed sooner than sent
+        summary = summarize_published(published, pairs, options=options, command=command, add=added, mapped=mapped)
     else:
         summary = _of_results(results, pairs, testbed, registry, options)
     return Report(summary if against is None else hold_against(summary, against, options.named))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from evalshift.analysis.plot_data.drawn_part import drawn_part
-from evalshift.analysis.report.drawing_processes import Drawing
+from evalshift.analysis.report.drawing_processes import SharedWork
 from evalshift.analysis.report.record import Report
 
 
@@ -21,12 +21,12 @@ class RequestedFigure:
 
     def save(self) -> None:
         """Draw and write it. Raises what `Report.draw` and `figures.save` raise."""
-        Drawing(replace(self, report=Report(drawn_part(self.report.summary)))).finish()
+        SharedWork(replace(self, report=Report(drawn_part(self.report.summary)))).finish()
 
     def count(self) -> int:
         return 1
 
-    def save_one(self, number: int) -> None:
+    def do_one(self, number: int) -> None:
         from evalshift.analysis.figures import save
 
         assert number == 0

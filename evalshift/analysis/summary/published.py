@@ -1,7 +1,8 @@
 """Published testbeds as pairs of counts, summarized as stored results are."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Unpack
 
 import numpy as np
@@ -59,6 +60,7 @@ def summarize_published(
     options: ReportOptions | None = None,
     command: str | None = None,
     add: Results | None = None,
+    mapped: Callable[..., Iterable[PairSummary]] = map,
     **choices: Unpack[Choices],
 ) -> Summary:
     """Work out everything a report says on a published testbed, from its counts.
@@ -66,7 +68,8 @@ def summarize_published(
     `add` are results whose models are shown beside the published ones, on the same pairs, and left out of the lines.
     `pairs` are of the testbed's; without them, all on which the chosen metric was published but details such as single
     corruptions. `choices` are those of `ReportOptions`, or `options` has them all; families that they leave open are
-    those that the publication's own figures leave out, `without=()` is none.
+    those that the publication's own figures leave out, `without=()` is none. `mapped` is a function as `map`, which may
+    summarize several pairs at the same time.
     Raises UsageError on an unknown testbed, pair, scale, metric or family and on numbers out of range.
     """
     options = options or ReportOptions(**choices)
@@ -79,9 +82,9 @@ def summarize_published(
     names = [model.name for pair in wanted for model in _table_of(testbed, pair).models]
     options.check_models([*names, *([] if add is None else stored_models(add, wanted))])
     chosen = [pair for pair in wanted if pairs is not None or _has_chosen(testbed, pair, options)]
-    options, scale_choice = on_one_scale(options, published_line_models(testbed, chosen, options))
+    options, scale_choice = on_one_scale(options.of_pairs(len(chosen)), published_line_models(testbed, chosen, options))
     return put_together(
-        [_summarize_pair(testbed, pair, options, add) for pair in chosen],
+        list(mapped(partial(_summarize_pair, testbed, options=options, added=add), chosen)),
         options,
         command=command,
         notes=(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from evalshift.analysis.report import drawing_processes as module
-from evalshift.analysis.report.drawing_processes import Drawing, drawing_processes
+from evalshift.analysis.report.drawing_processes import SharedWork, drawing_processes, shared
 
 READS = """
 import pickle, sys
@@ -33,7 +33,7 @@ class Numbers:
     def count(self) -> int:
         return self.total
 
-    def save_one(self, number: int) -> None:
+    def do_one(self, number: int) -> None:
         with (self.folder / str(number)).open("x") as file:
             file.write(str(os.getpid()))
 
@@ -61,7 +61,7 @@ def test_figures_are_drawn_in_other_processes_and_in_this_one(tmp_path: Path, mo
     with drawing_processes():
         processes = list(module._running)
         assert len(processes) == 2
-        Drawing(figures).finish()
+        SharedWork(figures).finish()
         assert figures.makers() == {os.getpid(), *(process.pid for process in processes)}
     assert all(process.poll() is not None for process in processes)
     assert module._running == []
@@ -75,7 +75,7 @@ def test_a_single_figure_is_drawn_by_the_process_that_waits_for_it(
     figures = Numbers(tmp_path, 1)
     with drawing_processes(most=1):
         (process,) = module._running
-        Drawing(figures).finish()
+        SharedWork(figures).finish()
     assert figures.makers() == {process.pid}
 
 
@@ -89,7 +89,7 @@ def test_what_other_processes_do_not_draw_is_drawn_here(
     figures = Numbers(tmp_path, 6)
     with drawing_processes():
         assert len(module._running) == 2
-        Drawing(figures).finish()
+        SharedWork(figures).finish()
     assert figures.makers() == {os.getpid()}
 
 
@@ -101,7 +101,7 @@ def test_with_one_processor_or_without_a_wish_no_process_is_started(
     figures = Numbers(tmp_path, 3)
     with drawing_processes(wanted):
         assert module._running == []
-        Drawing(figures).finish()
+        SharedWork(figures).finish()
     assert figures.makers() == {os.getpid()}
 
 
@@ -111,5 +111,38 @@ def test_figures_that_cannot_be_sent_are_drawn_here(tmp_path: Path, monkeypatch:
     figures = Numbers(tmp_path, 3)
     figures.unsendable = lambda: None  # pyright: ignore[reportAttributeAccessIssue]
     with drawing_processes():
-        Drawing(figures).finish()
+        SharedWork(figures).finish()
     assert figures.makers() == {os.getpid()}
+
+
+@dataclass(frozen=True)
+class Square:
+    offset: int
+
+    def __call__(self, number: int) -> tuple[int, int]:
+        if number == 7:
+            raise ValueError("seven")
+        return number * number + self.offset, os.getpid()
+
+
+@pytest.mark.usefixtures("importable")
+def test_results_come_in_the_order_of_what_they_are_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Square, "__module__", Path(__file__).stem)
+    monkeypatch.setattr(module, "_processors", lambda: 2)
+    with drawing_processes():
+        (process,) = module._running
+        for offset in (0, 1):  # one work after the other
+            found = shared(Square(offset), [5, 2, 6])
+            assert [square for square, _ in found] == [25 + offset, 4 + offset, 36 + offset]
+            assert {maker for _, maker in found} <= {process.pid, os.getpid()}
+        assert found[0][1] == process.pid
+
+
+@pytest.mark.usefixtures("importable")
+def test_what_fails_elsewhere_fails_here_and_a_single_item_is_done_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Square, "__module__", Path(__file__).stem)
+    monkeypatch.setattr(module, "_processors", lambda: 2)
+    with drawing_processes():
+        with pytest.raises(ValueError, match="seven"):
+            shared(Square(0), [7, 1, 2])
+        assert shared(Square(0), [3]) == [(9, os.getpid())]
