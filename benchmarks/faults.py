@@ -338,7 +338,7 @@ def killed_process_of_ray(name: str, reference: Stored, work: Path) -> Row:
 
     results = work / f"ray-{name}"
     process = start(results, "--executor", "ray")
-    while process.poll() is None and not (results.is_dir() and Results(results).datasets()):
+    while process.poll() is None and not any(results.glob("predictions/*/*.parquet")):
         time.sleep(0.02)
     killed = [one for one in psutil.Process(process.pid).children(recursive=True) if one.name() == name]
     for one in killed:

@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,7 @@ class Handover:
         self._is_local = "file" in protocols
         # Of other runs: looked at once, and again only when they change.
         self._foreign: set[tuple] = set()
+        self._tidied = False
 
     def put(self, predictions: Predictions, logits: np.ndarray | None) -> None:
         """Hand over one model's predictions on one dataset, in a file that says what it is of."""
@@ -75,6 +77,9 @@ class Handover:
         with self._reached():
             self._files.invalidate_cache()
             self._refuse_results_folder(results)
+            if not self._is_atomic and not self._tidied:
+                self._tidied = True
+                self._remove_leftovers()
             found = self._files.glob(f"{self._root}/predictions/*/*.parquet", detail=True)
         for path, facts in sorted(found.items()):
             version = (path, facts.get("size"), *(str(facts.get(key)) for key in _VERSIONS))
@@ -87,6 +92,15 @@ class Handover:
                 self._remove(path)
             else:
                 yield self._take(handed, path, results)
+
+    def _remove_leftovers(self) -> None:
+        """Remove what workers that were killed did not write to its end, a day later: newer ones may be at work."""
+        latest = datetime.now(UTC) - timedelta(days=1)
+        for kind in ("predictions", "logits"):
+            for path in self._files.glob(f"{self._root}/{kind}/*/.*{TEMPORARY_SUFFIX}"):
+                with suppress(Exception):  # some places do not know when files were written
+                    if self._files.modified(path) < latest:
+                        self._files.rm_file(path)
 
     def _refuse_results_folder(self, results: Results) -> None:
         same = self._is_local and Path(self._root).resolve() == results.path.resolve()
@@ -140,8 +154,13 @@ class Handover:
         folder = path.rpartition("/")[0]
         self._files.makedirs(folder, exist_ok=True)
         temporary = f"{folder}/.{secrets.token_hex(8)}{TEMPORARY_SUFFIX}"
-        self._files.pipe_file(temporary, content)
-        self._files.mv(temporary, path)
+        try:
+            self._files.pipe_file(temporary, content)
+            self._files.mv(temporary, path)
+        except BaseException:  # such as a full disk
+            with suppress(Exception):
+                self._files.rm_file(temporary)
+            raise
 
     @contextmanager
     def _reached(self) -> Iterator[None]:

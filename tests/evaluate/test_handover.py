@@ -1,5 +1,8 @@
 """Predictions handed over by workers through a folder or an object store."""
 
+import errno
+import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +13,7 @@ from evalshift.errors import StoreError, UsageError
 from evalshift.evaluate.handover import Handover
 from evalshift.evaluate.predictions import Predictions
 from evalshift.evaluate.store import Results
+from evalshift.files import TEMPORARY_SUFFIX
 
 MakePredictions = Callable[..., Predictions]
 LOGITS = np.array([[0.5, 1.5, -1], [2, 0, 1]], np.float16)
@@ -53,6 +57,30 @@ def test_older_ones_than_those_stored_are_not_taken(
     handover.put(make_predictions([[0, 1]], start="2026-01-01T00:00:00+00:00"), None)
     assert list(handover.collect(results)) == []
     assert results.load_predictions("old", "resnet").top.tolist() == [[1, 1]]
+
+
+def test_a_full_disk_and_workers_that_were_killed_leave_nothing_for_good(
+    tmp_path: Path, results: Results, make_predictions: MakePredictions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handover = Handover(str(tmp_path / "place"))
+
+    def half(path: str, content: bytes) -> None:
+        Path(path).write_bytes(content[:20])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(handover._files, "pipe_file", half)
+        with pytest.raises(StoreError) as caught:
+            handover.put(make_predictions([[0, 1]]), LOGITS)
+    assert caught.value.found == "OSError: [Errno 28] No space left on device"
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    folder = tmp_path / "place" / "predictions" / "old"
+    folder.mkdir(parents=True)
+    for name, age in (("old", 2 * 24 * 3600), ("new", 0)):
+        (folder / f".{name}{TEMPORARY_SUFFIX}").write_bytes(b"half")
+        os.utime(folder / f".{name}{TEMPORARY_SUFFIX}", (time.time() - age,) * 2)
+    assert list(handover.collect(results)) == []
+    assert [path.name for path in folder.iterdir()] == [f".new{TEMPORARY_SUFFIX}"]
 
 
 def test_a_file_that_did_not_become_whole_is_neither_taken_nor_left(
