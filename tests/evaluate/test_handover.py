@@ -78,7 +78,8 @@ def test_a_full_disk_and_workers_that_were_killed_leave_nothing_for_good(
     folder.mkdir(parents=True)
     for name, age in (("old", 2 * 24 * 3600), ("new", 0)):
         (folder / f".{name}{TEMPORARY_SUFFIX}").write_bytes(b"half")
-        os.utime(folder / f".{name}{TEMPORARY_SUFFIX}", (time.time() - age,) * 2)
+        written = time.time() - age
+        os.utime(folder / f".{name}{TEMPORARY_SUFFIX}", (written, written))
     assert list(handover.collect(results)) == []
     assert [path.name for path in folder.iterdir()] == [f".new{TEMPORARY_SUFFIX}"]
 
