@@ -15,6 +15,7 @@ EvalshiftError                  base class of all
 Each has the fields problem, where, found, expected and fix; those that apply are set.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -175,6 +176,8 @@ def first_line(error: BaseException) -> str:
     """The first line of the message of another library's exception, cut where it grows long."""
     lines = message_of(error).strip().splitlines()
     line = lines[0] if lines else "without a message"
+    if "TorchScript interpreter" in line:  # which line of the program failed stands first, why it did last
+        line = re.sub(r"^(\w+: )+", "", lines[-1].strip()) or line
     return line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]}…"
 
 

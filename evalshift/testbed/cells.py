@@ -40,6 +40,11 @@ _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?|[-+]?inf(inity)?", re.
 _BETWEEN = re.compile(r"[\s,;|]+")
 
 
+# What printing puts around values: tensors of torch, arrays and numbers of NumPy, also inside of lists.
+_PRINTED = re.compile(r"\b(?:(?:np|numpy|torch)\.)?(?:tensor|array|u?int\d+|float\d+|str_|bool_)\(([^()]*)\)")
+_BESIDE = re.compile(r",\s*(?:device|dtype|grad_fn|requires_grad)=[^,)\]]*")
+
+
 def is_number(cell: str) -> bool:
     """Whether a cell is a number with a decimal point.
 
@@ -90,6 +95,22 @@ def is_list(cell: str) -> bool:
         return True
     parts = [part for part in _BETWEEN.split(text) if part]
     return len(parts) > 1 and all(map(is_number, parts))
+
+
+def without_print(cells: np.ndarray) -> np.ndarray:
+    """Text cells without what printing a tensor or an array puts around values, or a list around one value.
+
+    >>> without_print(np.array(["tensor([4], device='cuda:0')", "[np.int64(3), np.int64(5)]", "[7]"])).tolist()
+    ['4', '[3, 5]', '7']
+    """
+    return np.array([_without_print(cell) for cell in cells.tolist()], dtype=str)
+
+
+def _without_print(cell: str) -> str:
+    if "(" in cell and _PRINTED.search(cell):
+        cell = _PRINTED.sub(lambda found: _BESIDE.sub("", found[1]).strip(), cell)
+    alone = re.fullmatch(r"\[\s*([^\[\](),;|\s]+|'[^']*'|\"[^\"]*\")\s*\]", cell.strip())
+    return alone[1].strip("'\"") if alone else cell
 
 
 def as_lists(cells: Sequence[str]) -> list[list[Any] | None] | None:

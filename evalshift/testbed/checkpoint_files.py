@@ -1,5 +1,6 @@
 """Files of weights: what a file is by its first bytes, and its content, read without running anything in it."""
 
+import errno
 import pickle
 import re
 import struct
@@ -50,6 +51,7 @@ _SUFFIXES: dict[str, tuple[str, str]] = {
     ".pdparams": ("a file of PaddlePaddle", _CONVERT),
     ".caffemodel": ("a file of Caffe", _CONVERT),
 }
+_OTHER_PICKLES = (".pdparams",)  # pickles, but of arrays
 
 
 def read_content(path: Path, where: str) -> Any:
@@ -109,6 +111,8 @@ def _something_else(path: Path, beginning: bytes) -> tuple[str, str] | None:
         return _json_text(path, text)
     if ".data-0" in path.name:
         return "a part of a TensorFlow checkpoint", _CONVERT
+    if path.suffix in _OTHER_PICKLES:
+        return _SUFFIXES[path.suffix]
     return None if _is_safetensors(beginning) or beginning[:1] == b"\x80" else _SUFFIXES.get(path.suffix)
 
 
@@ -157,4 +161,8 @@ def _why(error: Exception, beginning: bytes) -> str:
         return "a pickle of a newer protocol than torch.save writes"
     if isinstance(error, pickle.UnpicklingError) or "weights_only" in said:
         return "a pickle of something else"
+    if (
+        isinstance(error, OSError) and error.errno == errno.EINVAL
+    ):  # torch seeks before the beginning of a cut zip archive
+        return "a damaged file, or one that ends too early"
     return file_fault(error)

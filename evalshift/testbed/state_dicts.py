@@ -38,6 +38,14 @@ def read_state(path: Path, key: str | None, where: str, averaged_first: bool = F
     if _is_state(content):
         _refuse_unusable(content, path, where)
         return content
+    if _is_optimizer(content):
+        raise ModelError(
+            "the checkpoint holds the state of an optimizer alone",
+            where=f"{where}, {path}",
+            found=", ".join(content),
+            expected="a state dict: names and tensors of a network",
+            fix="name the file that model.state_dict() was saved in",
+        )
     places = [place for place in _places(content) if not place[0].startswith(_NOT_WEIGHTS)] or list(_places(content))
     if not any(_has_names(state) for _, state in places):
         raise _no_state(content, None, f"{where}, {path}")
@@ -138,6 +146,14 @@ def _no_state(content: Any, key: str | None, where: str) -> ModelError:
     else:
         found = type(content).__name__
     nearest = near_match(key, places) if key else None
+    if key is None and _holds_arrays(content):
+        return ModelError(
+            "the checkpoint holds NumPy arrays instead of tensors",
+            where=where,
+            found=found,
+            expected="a mapping from names to tensors",
+            fix="save it as tensors where it comes from: {name: torch.tensor(array) for name, array in state.items()}",
+        )
     return ModelError(
         "the checkpoint has no state dict",
         where=where,
@@ -145,6 +161,20 @@ def _no_state(content: Any, key: str | None, where: str) -> ModelError:
         expected=f'a mapping from names to tensors under "{key}"' if key else "a mapping from names to tensors",
         fix=f"write key: {nearest or ', or key: '.join(places)}" if places else "name the place with key:",
     )
+
+
+def _holds_arrays(content: Any) -> bool:
+    """Whether an object, or an object inside of it, has names for arrays: those of NumPy are placeholders here."""
+    if not isinstance(content, dict) or not content:
+        return False
+    plain = torch.Tensor | dict | list | tuple | str | int | float | None
+    skipped = sum(not isinstance(value, plain) for value in content.values())
+    return (skipped > 1 and skipped > len(content) / 2) or any(map(_holds_arrays, content.values()))
+
+
+def _is_optimizer(content: Any) -> bool:
+    """Whether this is what Optimizer.state_dict gives, alone."""
+    return isinstance(content, dict) and "param_groups" in content and set(content) <= {"state", "param_groups"}
 
 
 def _the_one(places: list[tuple[str, State]], averaged_first: bool, where: str) -> State:

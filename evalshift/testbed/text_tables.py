@@ -115,6 +115,8 @@ def read_text_table(
     names, body, more = _named(first, beginning, lines, dialect)
     places = [place for place, _ in numbered]
     _refuse_uneven(body, names, places)
+    body, places, repeated = _without_repeated_header(names, body, places[len(places) - len(body) :])
+    more = (*more, *repeated)
     columns = tuple(np.array(column, dtype=str) for column in zip(*body, strict=True)) if body else ()
     if not columns and names:
         columns = tuple(np.array([], dtype=str) for _ in names)
@@ -313,6 +315,18 @@ def _named(
     if body and len(body[0]) == len(names) + 1 and dialect.delimiter in (" ", "\t"):  # R has no name for its row names
         names = ("", *names)
     return names, body, ()
+
+
+def _without_repeated_header(
+    names: tuple[str, ...] | None, rows: Sequence[Sequence[str]], places: Sequence[int]
+) -> tuple[Sequence[Sequence[str]], Sequence[int], tuple[str, ...]]:
+    """Rows and the lines in which they begin without those that repeat the header, as joined files have them."""
+    header = None if names is None or len(names) < 2 else list(names)
+    kept = [number for number, row in enumerate(rows) if list(row) != header]
+    if header is None or len(kept) == len(rows):
+        return rows, places, ()
+    rule = "lines that repeat the header are left out"
+    return [rows[number] for number in kept], [places[number] for number in kept], (rule,)
 
 
 def _header_in_comment(lines: Sequence[str], dialect: Dialect, width: int) -> tuple[str, ...] | None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from evalshift.errors import ModelError
 from evalshift.file_dependencies import depends_on
 from evalshift.files import read_bytes, read_text, sha256_of, sha256_of_text
+from evalshift.formatting import name_some
 from evalshift.testbed import download
 from evalshift.testbed.entries import PACKAGE, UNKNOWN, is_url
 from evalshift.testbed.model_entry import Weighted
@@ -144,12 +145,30 @@ def verified_content(weights: Weights, where: str) -> bytes:
     return content
 
 
+def _refuse_folder(entry: Weighted) -> None:
+    """Raise ModelError where the weights are a folder, such as torch.distributed.checkpoint and DeepSpeed write."""
+    folder = next((place for file in entry.weights_files() if (place := _on_disk(file)).is_dir()), None)
+    if folder is None:
+        return
+    names = sorted(path.name for path in folder.iterdir())
+    distributed = ".metadata" in names or any(name.endswith(".distcp") for name in names)
+    raise ModelError(
+        "the weights are a folder",
+        found=f"{folder} with {name_some(names, 4)}" if names else f"{folder}, which is empty",
+        expected="a checkpoint file, or an index of several: *.index.json",
+        fix="make it one file: python -m torch.distributed.checkpoint.format_utils dcp_to_torch FOLDER weights.pt"
+        if distributed
+        else "name the file in it; of DeepSpeed's, zero_to_fp32.py in the folder makes one",
+    )
+
+
 def _find_file(entry: Weighted, known_url: str | None, hub_file: Path | None) -> Weights:
     path = hub_file or _local_file(entry)
     promised = entry.promised_sha256 or _named_by_hub(hub_file)
     if path is None:
         remote = remote_weights(entry, known_url)
         if remote is None:
+            _refuse_folder(entry)
             raise ModelError(
                 "the weights were not found",
                 found=", ".join(str(_on_disk(place)) for place in entry.weights_files()) or "no weights in the entry",

@@ -131,6 +131,20 @@ class TestPlaces:
         )
 
 
+def test_optimizers_arrays_folders_and_cut_files_are_named(tmp_path: Path, complaint: Callable[..., str]) -> None:
+    file = tmp_path / "w.pth"
+    optimizer = torch.optim.SGD(RAW.parameters(), lr=0.1)
+    torch.save(optimizer.state_dict(), file)
+    assert "the checkpoint holds the state of an optimizer alone" in complaint(ModelError, loaded, file)
+    torch.save({"model": {name: tensor.numpy() for name, tensor in RAW.state_dict().items()}}, file)
+    assert "the checkpoint holds NumPy arrays instead of tensors" in complaint(ModelError, loaded, file)
+    torch.save(RAW.state_dict(), file)
+    file.write_bytes(file.read_bytes()[:-700])
+    assert "found:    a damaged file, or one that ends too early" in complaint(ModelError, loaded, file)
+    (tmp_path / "w.pdparams").write_bytes(pickle.dumps({"fc.w_0": np.zeros(3)}))
+    assert "found:    a file of PaddlePaddle" in complaint(ModelError, loaded, tmp_path / "w.pdparams")
+
+
 def test_whole_numbers_are_no_weights(tmp_path: Path, complaint: Callable[..., str]) -> None:
     state = {name: (100 * tensor).to(torch.int8) for name, tensor in RAW.state_dict().items()}
     torch.save(state, tmp_path / "w.pth")

@@ -58,6 +58,30 @@ def columns_of_rows(content: FileContent, images: int, wanted: Iterable[str | No
     return kept, [name for name in content.columns if name not in kept]
 
 
+def without_repeated_rows(columns: Columns, id_column: str | None = None) -> tuple[Columns, list[str]]:
+    """The columns without rows that repeat another one in all of them, as samplers for several GPUs pad, and a rule.
+
+    id_column  the column that names the images, if it was asked for; else those count that are called so. Without
+               names, and where two rows of one name differ, nothing is left out
+    """
+    names = [name for name in columns if (name == id_column if id_column else is_ids(name) and not is_unnamed(name))]
+    texts = next((columns[name] for name in names if columns[name].dtype.kind == "U" and columns[name].ndim == 1), None)
+    if texts is None:
+        return columns, []
+    first: dict[str, int] = {}
+    places = np.array([first.setdefault(text, row) for row, text in enumerate(texts.tolist())])
+    repeated = np.flatnonzero(places != np.arange(len(places)))
+    if not len(repeated) or not all(_are_equal(one[repeated], one[places[repeated]]) for one in columns.values()):
+        return columns, []
+    kept = places == np.arange(len(places))
+    words = "1 row that repeats another is" if len(repeated) == 1 else f"{len(repeated):,} rows that repeat others are"
+    return {name: column[kept] for name, column in columns.items()}, [f"{words} left out"]
+
+
+def _are_equal(one: np.ndarray, other: np.ndarray) -> bool:
+    return np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
+
+
 def check_named(content: FileContent, wanted: Iterable[str | None]) -> None:
     """Raises DataError where the file has no column of a name that was asked for."""
     for name in wanted:

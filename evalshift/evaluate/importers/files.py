@@ -12,17 +12,41 @@ import numpy as np
 from evalshift.errors import DataError, UsageError
 from evalshift.evaluate.importers.headings import is_known
 from evalshift.file_faults import file_fault
-from evalshift.files import read_text, sha256_of
+from evalshift.files import read_text, refuse_special, sha256_of
 from evalshift.formatting import counted, name_some
 from evalshift.parquet import read_table
 from evalshift.testbed.arrays import python_2_headers
 from evalshift.testbed.text_tables import read_text_table
+from evalshift.testbed.transfer import web_page
 
 TEXT_FORMATS = (".csv", ".tsv", ".txt")
 JSON_LINES = (".jsonl", ".ndjson")
 TORCH_FORMATS = (".pt", ".pth")
 FORMATS = (".npy", ".npz", *TORCH_FORMATS, ".safetensors", ".json", *JSON_LINES, *TEXT_FORMATS, ".parquet")
 _PICKLES = (".pkl", ".pickle", ".joblib")
+
+_UNPACK = "unpack it"
+_CONVERSIONS = {
+    **dict.fromkeys((".gz", ".bz2", ".xz", ".zst", ".zip", ".7z", ".tar", ".tgz"), _UNPACK),
+    **dict.fromkeys((".xlsx", ".xls", ".xlsm", ".ods", ".numbers"), "save the sheet as CSV"),
+    **dict.fromkeys(
+        (".feather", ".arrow", ".orc", ".avro", ".h5", ".hdf5", ".mat", ".sas7bdat", ".dta", ".rds"),
+        "save it as Parquet, CSV or npz where it comes from, as with pandas.DataFrame.to_parquet",
+    ),
+    **dict.fromkeys((".html", ".htm", ".pdf", ".docx"), "save its table as CSV or Markdown"),
+}
+# What stands in front of files that are no text, however they are called.
+_NO_TEXT = (
+    (b"PK\x03\x04", "a zip archive, such as a spreadsheet of Excel", "save the sheet as CSV, or unpack the archive"),
+    (b"\xd0\xcf\x11\xe0", "a spreadsheet of an old Excel", "save the sheet as CSV"),
+    (b"\x1f\x8b", "a file packed with gzip", _UNPACK),
+    (b"BZh", "a file packed with bzip2", _UNPACK),
+    (b"\xfd7zXZ\x00", "a file packed with xz", _UNPACK),
+    (b"PAR1", "a Parquet file", "let its name end in .parquet"),
+    (b"\x93NUMPY", "an array of NumPy", "let its name end in .npy"),
+    (b"\x89HDF", "an HDF5 file", "save its arrays with numpy.savez"),
+)
+_POINTER = b"version https://git-lfs"
 
 # Where the file has no names, the whole of it is one column of this name.
 WHOLE = "the whole file"
@@ -109,12 +133,31 @@ def check_there(path: Path) -> None:
             expected="a file of predictions, labels or accuracies",
             fix="check the path; a relative one begins in the working folder",
         )
+    with readable(path, "a file of predictions, labels or accuracies"):
+        refuse_special(path)
+        with path.open("rb") as stream:
+            beginning = stream.read(1 << 12)
+    if beginning.startswith(_POINTER):
+        raise _other_file(path, "a pointer of Git LFS, not the file that it stands for", "run git lfs pull")
+    if page := web_page(beginning):
+        raise _other_file(path, page, "download the file again; some hosts send a page first")
+    if path.suffix.lower() in (*TEXT_FORMATS, ".json", *JSON_LINES, ".md", ".tex"):
+        for begins, what, fix in _NO_TEXT:
+            if beginning.startswith(begins):
+                raise _other_file(path, what, fix)
+
+
+def _other_file(path: Path, found: str, fix: str) -> DataError:
+    return DataError(
+        "the file is not what its name says", where=path, found=found, expected=f"a {path.suffix} file", fix=fix
+    )
 
 
 def unknown_format(path: Path, known: Sequence[str]) -> UsageError:
     """The error for a file whose suffix is none of the `known` ones."""
     found = path.suffix or "no suffix"
-    return UsageError("this format cannot be imported", where=path, found=found, expected=", ".join(known))
+    fix = _CONVERSIONS.get(path.suffix.lower())
+    return UsageError("this format cannot be imported", where=path, found=found, expected=", ".join(known), fix=fix)
 
 
 @contextmanager

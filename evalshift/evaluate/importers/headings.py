@@ -18,7 +18,7 @@ _PREDICTIONS = _words(
     "prediction predictions pred preds predicted predictedclass predictedclasses predictedlabel predictedlabels "
     "predclass predlabel predlabels predidx predindex predid ypred ypreds yhat output outputs argmax top topk "
     "top1 top2 top3 top5 top10 logit logits score scores probability probabilities prob probs softmax answer "
-    "answers predictionclass predictionlabel modelprediction modelpred modeloutput"
+    "answers objectresponse predictionclass predictionlabel modelprediction modelpred modeloutput"
 )
 _LABELS = _words(
     "label labels target targets truth truths groundtruth groundtruths gt gts ytrue y true truelabel truelabels "

@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from urllib.parse import unquote
 
 import numpy as np
 
@@ -67,6 +68,10 @@ def _without_suffix(parts: tuple[str, ...]) -> tuple[str, ...]:
 def _without_zeros(parts: tuple[str, ...]) -> tuple[str, ...]:
     bare = _without_suffix(parts)
     return (*bare[:-1], str(int(bare[-1]))) if bare and bare[-1].isascii() and bare[-1].isdigit() else bare
+
+
+def _decoded(parts: tuple[str, ...]) -> tuple[str, ...]:
+    return _without_case(tuple(map(unquote, parts)))
 
 
 def _without_case(parts: tuple[str, ...]) -> tuple[str, ...]:
@@ -145,6 +150,7 @@ class ImageNames:
                 ("without suffix", _without_suffix),
                 ("without suffix and leading zeros", _without_zeros),
                 ("without suffix, leading zeros and case", _without_case),
+                ("without suffix, leading zeros, case and percent-encoding", _decoded),
                 *((("by class and name", self._with_class),) if kept == 2 else ()),
             ):
                 table = self._table(words, key, kept)

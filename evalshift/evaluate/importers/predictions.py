@@ -16,6 +16,7 @@ from evalshift.evaluate.importers.columns import (
     find_correctness,
     find_labels,
     find_predictions,
+    without_repeated_rows,
 )
 from evalshift.evaluate.importers.files import WHOLE, FileContent, read_file
 from evalshift.evaluate.importers.images_of_rows import Rows, find_rows
@@ -171,6 +172,7 @@ def _read(
     path = content.path
     check_named(content, (id_column, column))
     columns, set_aside = columns_of_rows(content, len(dataset), (column, id_column))
+    columns, repeated = (columns, []) if file_order else without_repeated_rows(columns, id_column)
     rows = find_rows(content, columns, dataset, classes, id_column=id_column, column=column, file_order=file_order)
     taken = () if rows.column is None else (rows.column,)
     found = find_predictions(content, columns, classes, taken, column)
@@ -190,7 +192,15 @@ def _read(
     held = _held(labels, correct, top.top[:, 0], rows, dataset, classes, path)
     read = {*found.names, *taken, *labels, *correct, WHOLE}
     unread = [name for name in (*columns, *set_aside) if name not in read]
-    rules = [*rows.rules, *found.rules, *top.rules, *held, *_unread_words(unread), *_missing_words(top, rows)]
+    rules = [
+        *repeated,
+        *rows.rules,
+        *found.rules,
+        *top.rules,
+        *held,
+        *_unread_words(unread),
+        *_missing_words(top, rows),
+    ]
     return top, rules
 
 

@@ -1,5 +1,6 @@
 """Values as others write them (top-1, top-k, logits, probabilities) → the best few classes of each image, checked."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from evalshift.errors import DataError, UsageError, did_you_mean
 from evalshift.evaluate.importers.files import array_of
 from evalshift.formatting import counted, name_some
 from evalshift.shapes import Prob, Top
-from evalshift.testbed.cells import as_lists, as_numbers, is_missing
+from evalshift.testbed.cells import as_lists, as_numbers, is_missing, without_print
 from evalshift.testbed.class_names import ClassNames
 
 KINDS = ("auto", "top1", "topk", "logits", "probabilities")
@@ -100,6 +101,8 @@ def numeric_values(values: np.ndarray, classes: ClassNames, where: Path | str) -
         return values.astype(np.float32 if values.ndim == 2 else np.int64)
     if values.dtype.kind != "U":
         return values
+    if values.ndim == 1:
+        values = _without_prefix(without_print(values), classes)
     numbers = as_numbers(values)
     if numbers is None and values.ndim == 1:
         numbers = classes.numbers(values)
@@ -112,6 +115,15 @@ def numeric_values(values: np.ndarray, classes: ClassNames, where: Path | str) -
             return np.full(values.shape, NO_CLASS)
         raise classes.refuse(values, where)
     return numbers
+
+
+def _without_prefix(cells: np.ndarray, classes: ClassNames) -> np.ndarray:
+    """The numbers in LABEL_0, LABEL_1, …, as transformers calls classes without names; other cells as they are."""
+    if classes.number("LABEL_0") is not None or not all(
+        re.fullmatch(r"LABEL_\d+", cell) or is_missing(cell) for cell in cells.tolist()
+    ):
+        return cells
+    return np.array([cell.removeprefix("LABEL_") for cell in cells.tolist()], dtype=str)
 
 
 def _of_lists(lists: list, where: Path | str) -> np.ndarray:

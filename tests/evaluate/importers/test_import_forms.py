@@ -459,3 +459,51 @@ def test_objects_of_a_label_and_a_score_are_ranked_by_score(tmp_path: Path, read
         top, rules = read(tmp_path / name)
         assert (top == BEST_FIVE).all(), name
         assert "objects of a label and a score each are the classes, the highest score first" in rules
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["tensor({0})", "tensor([{0}], device='cuda:0')", "[{0}]", "np.int64({0})", "array([{0}])", "LABEL_{0}", "['{1}']"],
+)
+def test_classes_as_they_are_printed(tmp_path: Path, read: Callable, cell: str) -> None:
+    rows = [f'{IDS[row]},"{cell.format(TOP[row], NAMES[TOP[row]])}"' for row in ORDER]
+    (tmp_path / "a.csv").write_text(table("image,pred", rows))
+    assert (read(tmp_path / "a.csv")[0][:, 0] == TOP).all()
+
+
+def test_lists_of_numbers_as_numpy_prints_them(tmp_path: Path, read: Callable) -> None:
+    lists = ["[" + ", ".join(f"np.int64({number})" for number in five) + "]" for five in BEST_FIVE]
+    (tmp_path / "a.csv").write_text(table("image,pred", [f'{IDS[row]},"{lists[row]}"' for row in ORDER]))
+    assert (read(tmp_path / "a.csv")[0] == BEST_FIVE).all()
+
+
+def test_names_with_percent_encoding(tmp_path: Path, read: Callable) -> None:
+    rows = [f"https://host/{IDS[row].replace('/', '/%30')[:-8]}{IDS[row][-7:]},{TOP[row]}" for row in ORDER]
+    (tmp_path / "a.csv").write_text(table("url,pred", rows))
+    assert "%30" in rows[0]
+    assert (read(tmp_path / "a.csv")[0][:, 0] == TOP).all()
+
+
+def test_rows_that_repeat_others(tmp_path: Path, read: Callable, complaint: Callable[..., str]) -> None:
+    """Samplers for several GPUs pad with rows that are there already, and joined files repeat the header."""
+    rows = [f"{IDS[row]},{TOP[row]}" for row in ORDER]
+    (tmp_path / "a.csv").write_text(table("image,pred", [*rows[:6], "image,pred", *rows[6:], *rows[:2]]))
+    top, rules = read(tmp_path / "a.csv")
+    assert (top[:, 0] == TOP).all()
+    assert {"lines that repeat the header are left out", "2 rows that repeat others are left out"} <= set(rules)
+    (tmp_path / "b.csv").write_text(table("image,pred", [*rows, f"{IDS[ORDER[0]]},{(TOP[ORDER[0]] + 1) % 7}"]))
+    assert "an image has two rows" in complaint(read, tmp_path / "b.csv")
+
+
+def test_files_that_are_not_what_their_names_say(tmp_path: Path, read: Callable, complaint: Callable[..., str]) -> None:
+    for content, found, fix in (
+        (b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS", "run git lfs pull"),
+        (b"<!DOCTYPE html><title>Quota</title>", 'a web page titled "Quota"', "download the file again"),
+        (b"PK\x03\x04" + bytes(40), "a zip archive, such as a spreadsheet of Excel", "save the sheet as CSV"),
+        (b"\x1f\x8b" + bytes(40), "a file packed with gzip", "unpack it"),
+    ):
+        (tmp_path / "a.csv").write_bytes(content)
+        message = complaint(read, tmp_path / "a.csv")
+        assert "the file is not what its name says" in message
+        assert f"found:    {found}" in message
+        assert f"fix:      {fix}" in message
