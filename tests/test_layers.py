@@ -7,7 +7,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-from commandline import run_apart, run_here, start, write_testbed
+from commandline import copy_to_change, run_apart, run_here, start, write_testbed
 
 ROOT = Path(__file__).parents[1]
 HEAVY = ("torch", "torchvision", "timm")
@@ -47,8 +47,7 @@ FORBIDDEN = {
 
 
 def test_imports_the_other_way_are_found(tmp_path: Path) -> None:
-    leave_out = shutil.ignore_patterns("__pycache__", "*.safetensors")
-    shutil.copytree(ROOT / "evalshift", tmp_path / "evalshift", ignore=leave_out)
+    copy_to_change(ROOT / "evalshift", tmp_path / "evalshift")
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     for file, forbidden in (line for lines in FORBIDDEN.values() for line in lines):
         with (tmp_path / "evalshift" / file).open("a", encoding="utf-8") as stream:

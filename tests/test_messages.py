@@ -1,7 +1,7 @@
 """The file of messages belongs to the tests: each text in it has its test, and a test fails on other words."""
 
-import ast
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,15 +13,13 @@ from evalshift.errors import DataError
 
 
 def _functions(file: Path) -> set[str]:
-    """The tests of a file as pytest names them, without their parameters."""
-    tree = ast.parse(file.read_text("utf-8"))
-    methods = [(f"{owner.name}::", owner) for owner in tree.body if isinstance(owner, ast.ClassDef)]
-    return {
-        f"{prefix}{item.name}"
-        for prefix, owner in [("", tree), *methods]
-        for item in owner.body
-        if hasattr(item, "name")
-    }
+    """The tests of a file as pytest names them, without their parameters: functions, and those of classes."""
+    names, owner = set(), ""
+    for indented, kind, name in re.findall(r"^( {4})?(def|class) (\w+)", file.read_text("utf-8"), re.MULTILINE):
+        if not indented:
+            owner = name if kind == "class" else ""
+        names.add(f"{owner}::{name}" if indented else name)
+    return names
 
 
 def test_every_text_belongs_to_a_test() -> None:

@@ -21,6 +21,7 @@ from evalshift.testbed.folder_hashes import NOT_HASHED, UnhashedError, hash_of_f
 # A longer text is a text and no list of paths.
 _LONGEST_TEXT = 20_000
 _BETWEEN_WORDS = re.compile(r"[\s,;|]+")
+_QUOTED = re.compile(r"\"([^\"]+)\"|'([^']+)'")
 _AROUND_WORDS = "\"'`()[]<>"
 _BEFORE_PATHS = re.compile(r"[:=](?!//)")
 # What builders fill in: wildcards, Python's and C's numbers.
@@ -81,6 +82,7 @@ def _readings(text: str) -> Iterator[tuple[str, bool]]:
     alone = [text, *_after_prefixes(text)]
     yield from ((one, True) for one in dict.fromkeys(alone))
     words = [word.strip(_AROUND_WORDS) for word in _BETWEEN_WORDS.split(text)]
+    words += [one or other for one, other in _QUOTED.findall(text)]  # with spaces within
     if len(words) > 1 or words[0] != text:
         several = (one for word in words for one in (word, *_after_prefixes(word)))
         yield from ((one, False) for one in dict.fromkeys(several) if one not in alone)
@@ -129,7 +131,7 @@ def _hash_of_matching(reading: str, place: Path) -> str | None:
     """
     parts = PurePath(reading).parts
     wild = [number for number, part in enumerate(parts) if _WILDCARD.search(part)]
-    if re.search(r"\s", reading) if wild else "/" not in reading:  # a sentence, or a word
+    if re.search(r"\s", "/".join(parts[wild[0] :])) if wild else "/" not in reading:  # a sentence, or a word
         return None
     if wild and wild[0] < len(parts) - 1:
         above = place.parents[len(parts) - wild[0] - 1]

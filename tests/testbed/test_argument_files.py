@@ -17,10 +17,12 @@ from evalshift.testbed.models import load_classifier
 @pytest.fixture
 def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a file in a folder of it, below the working folder, which is not that of the code."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("WEIGHTS", str(tmp_path / "weights"))
-    monkeypatch.setenv("HOME", str(tmp_path))
-    file = tmp_path / "weights" / "deep" / "w.pt"
+    home = tmp_path / "My Drive"
+    home.mkdir()
+    monkeypatch.chdir(home)
+    monkeypatch.setenv("WEIGHTS", str(home / "weights"))
+    monkeypatch.setenv("HOME", str(home))
+    file = home / "weights" / "deep" / "w.pt"
     file.parent.mkdir(parents=True)
     file.write_bytes(b"1")
     return file.parents[1]
@@ -39,7 +41,7 @@ WRITTEN = {
     "a URL of this host": "file://localhost{}",
     "a file in a URL": "file://{}/deep/w%2Ept",
     "an assignment": "model.ckpt={}/deep/w.pt",
-    "words of a command": "--weights {}/deep/w.pt --half",
+    "words of a command": "--weights '{}/deep/w.pt' --half",
     "folders among words": "--weights ./weights --half",
     "a list": "other.pt,weights/deep/w.pt",
     "wildcards": "weights/deep/*.pt",

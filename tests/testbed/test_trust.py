@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from commandline import run_apart
+from commandline import run_here
 
 from evalshift.errors import ModelError
 from evalshift.testbed.classes import built_in
@@ -179,25 +179,28 @@ class TestCommands:
         assert "trap_package" in done.stdout or command[0] == "list"
         assert not ran.exists()
 
-    def test_a_registry_that_was_found_says_that_it_names_code(self, stranger: Path, ran: Path) -> None:
+    def test_a_registry_that_was_found_says_that_it_names_code(
+        self, stranger: Path, ran: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         write(stranger, {"m": sources(stranger)["file"]})
-        done = run_apart("check", folder=stranger)
+        monkeypatch.chdir(stranger)
+        done = run_here("check")
         assert done.code == 1
         assert done.out.splitlines()[:2] == [
             "registry  registry.yaml, found in this folder; it names code",
             "not run   net.py: m, which lacks trust: true",
         ]
-        done = run_apart("run", "--device", "cpu", folder=stranger)
+        done = run_here("run", "--device", "cpu")
         assert done.code == 1
         assert "add trust: true to the entry" in done.err
         assert not ran.exists()
 
-    def test_code_is_said_before_it_runs(self, stranger: Path, ran: Path) -> None:
+    def test_code_is_said_before_it_runs(self, stranger: Path, ran: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (stranger / "net.py").write_text(
             TRAP.format(ran=str(ran)) + "import sys\nprint('RUNS', file=sys.stderr)\nnet = lambda: nn.Flatten()\n"
         )
         write(stranger, {"m": {**sources(stranger)["file"], "trust": True}})
-        done = run_apart("run", "--registry", "registry.yaml", "--device", "cpu", folder=stranger)
-        assert done.err.index("code      net.py: m") < done.err.index("RUNS")
-        done = run_apart("fetch", "m", "--registry", "registry.yaml", folder=stranger)
-        assert done.err.index("code      net.py: m") < done.err.index("RUNS")
+        monkeypatch.chdir(stranger)
+        for command in (("run", "--device", "cpu"), ("fetch", "m")):
+            done = run_here(*command, "--registry", "registry.yaml")
+            assert done.err.index("code      net.py: m") < done.err.index("RUNS")

@@ -123,6 +123,7 @@ class TestCommand:
         assert 'did you mean "vgg19_bn"?' in run.output
 
 
+@pytest.mark.late
 def test_single_corruptions_are_details():
     (found,) = (one for one in find_models("resnet50") if one.testbed.name == "taori2020")
     pairs = [{one.pair for one in model_record(found, details).pairs} for details in (True, False)]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser import Opened, browser, needs_chromium
+from browser import Opened, needs_chromium
 
 from evalshift.analysis.atlas.page import render_atlas, write_atlas
 from evalshift.analysis.atlas.pair_lines import pair_lines
@@ -68,11 +68,10 @@ def test_an_unknown_testbed():
 
 
 @pytest.fixture(scope="module")
-def opened(page: Path) -> Iterator[Opened]:
-    with browser() as started:
-        opened = Opened(started, page)
-        yield opened
-        opened.close()
+def opened(chromium, page: Path) -> Iterator[Opened]:
+    opened = Opened(chromium, page)
+    yield opened
+    opened.close()
 
 
 @needs_chromium

@@ -3,10 +3,8 @@
 import json
 import os
 import re
-import shutil
-import subprocess
-import tarfile
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -571,25 +569,8 @@ def test_text_stands_out_from_its_background(opened, scheme):
 
 @pytest.fixture(scope="module")
 def axe() -> str:
-    """axe-core from the npm registry, kept in build/."""
-    folder = ROOT / "build" / "axe-core-4.10.3"
-    script = folder / "package" / "axe.min.js"
-    if not script.is_file():
-        npm = shutil.which("npm")
-        if npm is None:
-            pytest.skip("axe-core cannot be installed: there is no npm")
-        folder.mkdir(parents=True, exist_ok=True)
-        command = [npm, "pack", "axe-core@4.10.3", "--silent", "--fetch-retries=0", "--fetch-timeout=10000"]
-        try:
-            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=30, check=True)
-            with tarfile.open(folder / done.stdout.strip()) as package:
-                package_script = package.extractfile("package/axe.min.js")
-                assert package_script is not None
-                script.parent.mkdir(exist_ok=True)
-                script.write_bytes(package_script.read())
-        except (subprocess.SubprocessError, OSError) as error:
-            pytest.skip(f"axe-core cannot be installed: {error}")
-    return script.read_text("utf-8")
+    """axe-core, as a package of the test tools carries it: nothing is fetched."""
+    return (resources.files("axe_playwright_python") / "axe.min.js").read_text("utf-8")
 
 
 def test_axe_finds_nothing(opened, axe):

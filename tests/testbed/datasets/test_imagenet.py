@@ -70,7 +70,9 @@ class TestFlat:
 
     def test_trap_17_images_without_their_classes(self, refused: Refused, flat: Path, tmp_path: Path) -> None:
         says(refused(content(flat)), where=f"dataset d, {flat}", found="images side by side, and no devkit beside them")
-        assert f"  found:    HERE/{TRUTH}\n" in refused(content(flat, devkit=TRUTH))
+        (tmp_path / "val").mkdir()
+        (tmp_path / "val" / name(1)).write_bytes(b"x")
+        assert f"  found:    HERE/{TRUTH}\n" in refused(content("val", devkit=TRUTH))
 
     @pytest.mark.parametrize("packed", [True, False])
     def test_the_devkit_beside_the_images(self, load: Load, flat: Path, packed: bool) -> None:

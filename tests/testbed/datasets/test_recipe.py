@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from commandline import copy_to_change
 
 from evalshift.testbed.dataset_entries import AnyDataset
 
@@ -49,7 +50,7 @@ def state(entry):
 
 def test_a_new_format_is_one_module_and_one_entry(tmp_path: Path) -> None:
     copy = tmp_path / "evalshift"
-    shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    copy_to_change(PACKAGE, copy)
     shutil.copy(PACKAGE.parent / "registry.yaml", tmp_path)
     own_entries, entries = copy / "testbed" / "own_dataset_entries.py", copy / "testbed" / "dataset_entries.py"
     own_entries.write_text(own_entries.read_text("utf-8") + ENTRY, "utf-8")
