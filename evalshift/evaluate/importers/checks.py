@@ -9,7 +9,7 @@ import numpy as np
 from evalshift.errors import DataError
 from evalshift.evaluate.importers.columns import is_surely_labels
 from evalshift.evaluate.importers.headings import is_labels
-from evalshift.evaluate.importers.values import NO_CLASS
+from evalshift.evaluate.importers.values import NO_CLASS, TopClasses
 from evalshift.evaluate.store import StoredDataset
 from evalshift.shapes import Labels
 from evalshift.testbed.cells import as_numbers, is_missing
@@ -190,4 +190,25 @@ def refuse_shifted(predicted: np.ndarray, labels: Labels, where: Path) -> None:
             found=f"{now:,} of {len(labels):,} predictions are correct, and {then:,} if each is one less; none is 0",
             expected="classes that count from 0",
             fix="say that they count from 1 with `first_class` 1, or that they count from 0 with `first_class` 0",
+        )
+
+
+def refuse_reversed(values: np.ndarray, places: np.ndarray, top: TopClasses, labels: np.ndarray, path: Path) -> None:
+    """Raise DataError where the lowest of the scores is the label far more often than the highest: distances, losses.
+
+    values   scores of each row of the file; others than numbers by class are not looked at
+    places   the row of each image, -1 where it has none
+    """
+    if top.kind != "logits" or values.ndim != 2 or values.dtype.kind not in "iuf":
+        return
+    there = places >= 0
+    lowest = int((values.argmin(axis=1)[places[there]] == labels[there]).sum())
+    highest = int((top.top[there, 0] == labels[there]).sum())
+    if lowest > 2 * highest and lowest - highest > max(2, len(labels) / 5):
+        raise DataError(
+            "low scores seem to be the best",
+            where=path,
+            found=f"{highest:,} of {len(labels):,} images are correct by the highest score, {lowest:,} by the lowest",
+            expected="scores of which the highest is the prediction, such as logits",
+            fix="negate distances, losses and negative log-likelihoods; if high scores are the best, say `kind` logits",
         )

@@ -265,10 +265,12 @@ def _refuse_labels_alone(
 ) -> None:
     """Raise DataError where nothing but the labels could be taken for the predictions: all would be correct."""
     names = [name for one in candidates for name in one.names] or (rest if len(rest) == 1 else [])
-    if names and all(is_surely_labels(name) for name in names):
+    if names and all(is_surely_labels(name) or is_correctness(name) for name in names):
         others = [name for name in columns if name not in names]
         raise DataError(
-            "the file has labels, but no predictions",
+            "the file has labels, but no predictions"
+            if is_surely_labels(names[0])
+            else "the file says which predictions are correct, but not what they are",
             where=content.path,
             found=f'"{names[0]}"{f" beside {name_some(others, 4)}" if others else ""}',
             expected="a column of predictions",

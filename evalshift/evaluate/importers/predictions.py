@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from evalshift.errors import DataError, UsageError, did_you_mean
-from evalshift.evaluate.importers.checks import hold_correctness, hold_labels, refuse_shifted
+from evalshift.evaluate.importers.checks import hold_correctness, hold_labels, refuse_reversed, refuse_shifted
 from evalshift.evaluate.importers.columns import (
     check_named,
     columns_of_rows,
@@ -188,6 +188,9 @@ def _read(
     _refuse_missing(top, rows, dataset, path, missing)
     if first_class is None and not (dataset.view and dataset.view.has_groups):
         refuse_shifted(top.top[:, 0], labels_for(top.top, dataset.labels, dataset.accepted), path)
+    if kind == "auto" and dataset.view is None and dataset.accepted is None:
+        places = np.arange(len(dataset)) if ordered.match is None else ordered.match.places
+        refuse_reversed(values, places, top, dataset.labels, path)
     labels, correct = find_labels(columns, found, taken, classes), find_correctness(columns, found, taken)
     held = _held(labels, correct, top.top[:, 0], rows, dataset, classes, path)
     read = {*found.names, *taken, *labels, *correct, WHOLE}

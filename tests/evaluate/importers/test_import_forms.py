@@ -507,3 +507,20 @@ def test_files_that_are_not_what_their_names_say(tmp_path: Path, read: Callable,
         assert "the file is not what its name says" in message
         assert f"found:    {found}" in message
         assert f"fix:      {fix}" in message
+
+
+def test_low_scores_that_are_the_best_are_refused(
+    tmp_path: Path, read: Callable, complaint: Callable[..., str]
+) -> None:
+    np.save(tmp_path / "a.npy", -LOGITS)
+    message = complaint(read, tmp_path / "a.npy")
+    assert "low scores seem to be the best" in message
+    assert "0 of 12 images are correct by the highest score, 9 by the lowest" in message
+    assert (read(tmp_path / "a.npy", kind="logits")[0][:, 0] == (-LOGITS).argmax(axis=1)).all()
+
+
+def test_correctness_alone_is_refused(tmp_path: Path, read: Callable, complaint: Callable[..., str]) -> None:
+    rows = [f"{name},{int(top == label)}" for name, top, label in zip(IDS, TOP, LABELS, strict=True)]
+    (tmp_path / "a.csv").write_text(table("image,correct", rows))
+    message = complaint(read, tmp_path / "a.csv")
+    assert "the file says which predictions are correct, but not what they are" in message
