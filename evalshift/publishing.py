@@ -22,7 +22,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 # What nobody sees, or turns the order of other letters. Marks and joiners that right-to-left and Indic names and emoji
 # need, which change nothing but the letters beside them, are none of these.
-_HIDDEN = re.compile(
+HIDDEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b\u2028-\u202e\u2060-\u2064\u2066-\u2069\ufeff\U000e0000-\U000e007f]"
 )
 # Of how predictions came about, what tells who made them, where and on what.
@@ -147,4 +147,4 @@ def visible_text(text: str) -> str:
     >>> visible_text("good\u202egnp.exe\u200b"), visible_text("שלום\u200f!")
     ('good�gnp.exe�', 'שלום\u200f!')
     """
-    return _HIDDEN.sub("\N{REPLACEMENT CHARACTER}", text)
+    return HIDDEN.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -10,8 +10,17 @@ from messages import says
 from PIL import Image
 
 from evalshift.errors import UsageError
-from evalshift.image_pages.contact_sheet import CORRECT, INCORRECT, choose_images, filtered, paired, same_images
-from evalshift.testbed.classes import built_in
+from evalshift.image_pages.contact_sheet import (
+    CORRECT,
+    INCORRECT,
+    choose_images,
+    filtered,
+    paired,
+    same_images,
+    sheet_page,
+    sheet_picture,
+)
+from evalshift.testbed.classes import ClassSpace, built_in
 from evalshift.testbed.datasets import Dataset, load_dataset
 from evalshift.testbed.registry_reading import load_registry
 
@@ -144,6 +153,18 @@ def test_the_seed_draws_and_other_classes_do_not(here: Path) -> None:
     assert one == again != other
     assert choose_images([dataset], 3, 1, ["bright"]).rows == {1: one[1]}
     assert all((dataset.labels[list(positions)] == label).all() for label, (positions,) in one.items())
+
+
+def test_names_on_sheets_hide_no_letters_and_take_one_short_line() -> None:
+    space = ClassSpace("odd", ("<b>a\u202eb\nc", "d" * 20_000))
+    images = np.zeros((2, 8, 8, 3), np.uint8)
+    dataset = Dataset(name="x\u200b", classes=space, ids=('"><i>\u200b', "1"), labels=np.arange(2), images=images)
+    sheet = choose_images([dataset], 1)
+    page = sheet_page(sheet)
+    assert "<th>&lt;b&gt;a�b\nc</th>" in page
+    assert 'title="&quot;&gt;&lt;i&gt;� · ' in page
+    assert "<h1>x�</h1>" in page
+    assert sheet_picture(sheet, 16).width < 2_000
 
 
 def test_filters_are_shown_beside_the_original(here: Path) -> None:

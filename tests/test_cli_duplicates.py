@@ -264,7 +264,7 @@ class TestReviewPage:
         third.close()
 
     def test_names_like_formulas_are_inert_in_the_saved_file_as_in_those_of_the_command(self, opened: Opened) -> None:
-        names = ["=1+1.png", "+a", "-b", "@x", "'quoted'", "'=x", "''", "-0.5", "a,b", 'a"b']
+        names = ["=1+1.png", "+a", "-b", "@x", "'quoted'", "'=x", "''", "-0.5", "a,b", 'a"b', "＝1", "＠x"]
         saved = opened.run(f"{json.dumps(names)}.map(inert).map(quoted)")
         assert csv_bytes(("image",), [[name] for name in names]).decode().splitlines()[1:] == saved
         assert opened.run(f"{json.dumps(saved)}.map(line => cells(line)[0])") == names
@@ -272,3 +272,16 @@ class TestReviewPage:
     def test_a_click_says_of_which(self, opened: Opened) -> None:
         opened.page.locator("#near button").nth(2).click()
         assert opened.run("decisions.get(rows[0].image) === rows[0].near[2].image")
+
+    def test_names_hide_no_letters_and_run_nothing(self, here: Path, chromium: Any) -> None:
+        text = (here / "registry.yaml").read_text()
+        odd = "good\u202egnp.</script><script>document.title = 1</script>\u200b"
+        (here / "registry.yaml").write_text(text.replace("[dark, bright]", json.dumps([odd, "__proto__"])))
+        assert run_here("dataset", "duplicates", "tests", "train", "--review", "5").code == 0
+        opened = Opened(chromium, here / "tests_in_train_review.html")
+        [said] = opened.texts("#image figcaption")
+        assert said.startswith("good�gnp.</script><script>document.title = 1</script>� · ")
+        assert opened.run("rows[0].class") == odd
+        assert opened.run("document.title") == "Near-duplicates of tests in train"
+        assert opened.complaints == []
+        opened.close()

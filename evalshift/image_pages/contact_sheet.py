@@ -13,6 +13,7 @@ from jaxtyping import Bool, Int
 from evalshift.errors import UsageError, did_you_mean
 from evalshift.evaluate.rows import are_positions, image_keys
 from evalshift.formatting import name_some
+from evalshift.publishing import visible_text
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.datasets import Dataset
 from evalshift.testbed.downsampling import check_small, make_small
@@ -26,6 +27,8 @@ CORRECT, INCORRECT = "#0072B2", "#D55E00"
 _GAP, _FRAME, _LABEL = 4, 3, 22
 # Pixels on a side of an original that is shown whole beside small ones.
 _WHOLE = 256
+# Letters of a name in a picture.
+_LONGEST = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,9 +217,9 @@ def sheet_picture(chosen: Chosen, size: int = 64) -> "Image":
     font = ImageFont.truetype(Path(mpl.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), 12)
     cell = size + 2 * _FRAME + _GAP
     counts = [max((len(row[side]) for row in chosen.rows.values()), default=0) for side in range(len(chosen.datasets))]
-    titles = [_title(one) for one in chosen.datasets]
+    titles = [_drawn(_title(one)) for one in chosen.datasets]
     widths = [max(count * cell, round(font.getlength(title))) for count, title in zip(counts, titles, strict=True)]
-    names = {label: chosen.name(label, short=True) for label in chosen.rows}
+    names = {label: _drawn(chosen.name(label, short=True)) for label in chosen.rows}
     left = round(max((font.getlength(name) for name in names.values()), default=0)) + 3 * _GAP
     starts = [left + sum(widths[:side]) + 4 * _GAP * side for side in range(len(widths))]
     total = (starts[-1] + widths[-1] + _GAP, _LABEL + cell * len(chosen.rows) + _GAP)
@@ -257,9 +260,11 @@ def sheet_page(chosen: Chosen, size: int = 96) -> str:
         if any(one is not None for one in chosen.correct)
         else ""
     )
-    return f"""<!DOCTYPE html>
+    page = f"""<!DOCTYPE html>
 <html lang="en" data-ready>
-<head><meta charset="utf-8"><title>{title}</title>
+<head><meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
+<title>{title}</title>
 <style>
 body {{ font: 14px/1.4 system-ui, sans-serif; margin: 1rem; }}
 th {{ text-align: left; font-weight: 600; padding: 0 1rem .3rem 0; vertical-align: middle; }}
@@ -274,6 +279,7 @@ img.incorrect {{ border-color: {INCORRECT}; }}
 {rows}
 </tbody></table></body></html>
 """
+    return visible_text(page)
 
 
 def write_sheets(chosen: Chosen, stem: Path, formats: Sequence[str], size: int = 64) -> list[Path]:
@@ -317,6 +323,12 @@ def _square(picture: "Image", size: int) -> "Image":
 
     way = Image.Resampling.NEAREST if max(picture.size) <= size else Image.Resampling.LANCZOS
     return ImageOps.fit(picture.convert("RGB"), (size, size), way)
+
+
+def _drawn(name: str) -> str:
+    """A name as one short line of letters that are seen."""
+    line = visible_text(" ".join(name.split()))
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
 
 
 def _title(dataset: Dataset) -> str:

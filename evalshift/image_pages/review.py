@@ -7,6 +7,8 @@ from importlib import resources
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from evalshift.files import file_name
+from evalshift.publishing import HIDDEN, visible_text
 from evalshift.testbed.datasets import Dataset
 from evalshift.testbed.duplicates import Decisions, Search
 from evalshift.testbed.thumbnails import data_url
@@ -20,7 +22,8 @@ def review_page(search: Search, images: int, beside: int, decisions: Decisions |
 
     decisions  those made before; the page begins at the first image without one
     Keys: y yes, n no, 1 to 9 yes and of which, ← and → go back and on, s saves. Decisions are kept by the browser as
-    they are made, and saved as CSV that `read_decisions` reads and the page loads again. All names are escaped.
+    they are made, and saved as CSV that `read_decisions` reads and the page loads again. Names are escaped, and shown
+    without what hides letters or turns their order; in the CSV they are as they were.
     """
     shown = search.order[:images].tolist()
     pictures: dict[str, str] = {}
@@ -55,14 +58,15 @@ def review_page(search: Search, images: int, beside: int, decisions: Decisions |
     )
     content = {
         "key": hashlib.sha256(json.dumps([row["image"] for row in rows]).encode()).hexdigest()[:16],
-        "file": f"{search.queries.name}-duplicates.csv".replace("/", "_"),
+        "file": file_name(f"{search.queries.name}-duplicates.csv"),
+        "hidden": HIDDEN.pattern,
         "rows": rows,
         "pictures": pictures,
         "decisions": dict(decisions.seen) if decisions else {},
     }
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = resources.files("evalshift.image_pages").joinpath("review.html").read_text("utf-8")
-    return environment.from_string(template).render(title=title, content=Markup(_script_json(content)))
+    return environment.from_string(template).render(title=visible_text(title), content=Markup(_script_json(content)))
 
 
 def _script_json(content: object) -> str:
