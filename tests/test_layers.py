@@ -38,6 +38,10 @@ FORBIDDEN = {
         ("analysis/summary/records.py", "evalshift.analysis.figures"),
         ("analysis/plot_data/sizes.py", "evalshift.analysis.page.chart"),
     ],
+    "within evaluate": [
+        ("evaluate/store/schema.py", "evalshift.evaluate.plan"),
+        ("evaluate/model_run.py", "evalshift.evaluate.run"),
+    ],
     "leads back to itself": [],  # several of the others run in circles
     "never torch": [
         ("analysis/statistics/drops.py", "torch"),
