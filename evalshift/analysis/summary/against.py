@@ -103,6 +103,8 @@ def _metric_against(
     left_out = options.left_out(published)
     line_models = published.of_line(left_out)
     options = replace(options, resamples=affordable(options.resamples, len(line_models), _MOST_DRAWN))
+    # Before any line: where there is none, the error is this one's.
+    distances = _distances(rows, line_models, options, options.rng(own, f"{options.scale}:{testbed.name}"))
     groups = _groups(line_models)
     return replace(
         metric,
@@ -114,7 +116,7 @@ def _metric_against(
             lines={scale: fit_outcomes(line_models, scale, options) for scale in options.line_scales},
             scale=options.scale,
             models=tuple(rows["model"]),
-            distances=_distances(rows, line_models, options, options.rng(own, f"{options.scale}:{testbed.name}")),
+            distances=distances,
             matched=_matched(rows, line_models, options),
             members=members,
             titles=own.titles,
