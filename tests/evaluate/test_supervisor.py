@@ -98,6 +98,33 @@ def test_a_signal_ends_a_run_whose_model_ignores_it(tmp_path: Path, number: sign
     assert not (tmp_path / ".at-work").exists()  # no model is to blame
 
 
+def test_a_run_that_was_started_by_nohup_goes_on_after_sighup(tmp_path: Path) -> None:
+    code = RUN.format(within="os.kill(os.getppid(), 1); os.kill(os.getpid(), 1); time.sleep(0.2)", after="pass")
+    command = ["nohup", sys.executable, "-c", code]
+    ran = subprocess.run(command, cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    assert (ran.returncode, ran.stdout.split()) == (7, ["a", "b"])
+
+
+def test_what_a_killed_run_left_is_removed_by_its_parent(tmp_path: Path) -> None:
+    (tmp_path / "session" / "logs").mkdir(parents=True)
+    ran = run(tmp_path, "supervisor.remove_if_killed(Path('session')); os.abort()")
+    assert (ran.returncode, ran.stdout.split()) == (7, ["a", "b"])
+    assert not (tmp_path / "session").exists()
+
+
+def test_with_ray_a_run_goes_on_that_ended_before_any_model(tmp_path: Path) -> None:
+    code = (
+        "import os\nfrom pathlib import Path\nfrom evalshift.evaluate import supervisor\n"
+        "supervisor.supervise(with_ray=True)\n"
+        "if not Path('done').exists():\n    Path('done').touch()\n    os._exit(1)\n"
+        "supervisor.report_exit(7)\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 7
+    assert "evalshift: the run ended: ray ended its main process (" in ran.stderr
+    assert ran.stderr.endswith("); it goes on\n")
+
+
 def test_a_model_that_raises_keyboard_interrupt_by_itself_is_not_taken_for_ctrl_c(tmp_path: Path) -> None:
     within = (
         "try: raise KeyboardInterrupt\n"
