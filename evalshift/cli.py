@@ -20,6 +20,7 @@ from evalshift.commands.run import run
 from evalshift.commands.shared import own_process
 from evalshift.evaluate.memory import keep_freed_memory
 from evalshift.exit_codes import keep_exit_codes
+from evalshift.standard_streams import flush_output, is_full, open_closed_streams
 
 app = typer.Typer(
     epilog="Begin with: evalshift run && evalshift report --probit",
@@ -67,6 +68,7 @@ app.add_typer(dataset_app, name="dataset")
 
 def main() -> None:
     """The entry point of the `evalshift` command."""
+    open_closed_streams()
     stopping.listen()
     for stream in (sys.stdout, sys.stderr):
         # A terminal or a pipe that cannot show "Φ" shows "?"; that is no reason to fail.
@@ -79,10 +81,14 @@ def main() -> None:
     try:
         app(sys.argv[1:] or ["--help"])
     except BaseException as error:
+        full = flush_output() or (error if is_full(error) else None)
+        if full is not None:
+            typer.echo(f"evalshift: the output could not be written\n  found:    {full.strerror}", err=True)
+            error = SystemExit(2)
         if "evalshift.evaluate.supervisor" in sys.modules:
             from evalshift.evaluate.supervisor import report_exit
 
             report_exit(error.code if isinstance(error, SystemExit) else 1)
         if stopping.is_stopping():
             stopping.end()
-        raise
+        raise error from None
