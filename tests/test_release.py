@@ -22,7 +22,7 @@ def test_the_version_is_the_same_everywhere() -> None:
     assert len(cited[0]) == 1
     (in_bibtex,) = re.findall(r"version = \{(.*?)\}", cited[0][0])
     assert {evalshift.__version__, PROJECT["version"], citation["version"], in_bibtex} == {PROJECT["version"]}
-    released = f"## [{PROJECT['version']}] - {citation['date-released']}\n"
+    released = f"## {PROJECT['version']} - {citation['date-released']}\n"
     assert released in (ROOT / "CHANGELOG.md").read_text("utf-8")
 
 

@@ -29,7 +29,7 @@ def photograph(page: Path, picture: Path) -> None:
     from browser import Opened, browser
 
     with browser() as started:
-        opened = Opened(started, page, width=1280, height=1420, device_scale_factor=1)
+        opened = Opened(started, page, width=1280, height=1420)
         opened.page.wait_for_selector(".chart.main[data-drawn]")
         opened.page.screenshot(path=picture)
 
