@@ -151,10 +151,10 @@ def unknown_name(
 ) -> UsageError:
     """The error about a name that is none of those known, with the ones that were probably meant.
 
-    `expected` in place of all known names, where they are many, or where there may be none.
+    `expected` instead of all known names, where they are many, or where there may be none.
 
-    >>> print(unknown_name("there is no such scale", "probi", ["linear", "probit", "logit"]))
-    there is no such scale
+    >>> print(unknown_name("unknown scale", "probi", ["linear", "probit", "logit"]))
+    unknown scale
       found:    "probi"
       expected: linear, probit, logit
       fix:      did you mean "probit"?

@@ -16,10 +16,10 @@ _KIND = "content of another structure"
 _WORDS = (
     (r"EOF: reading", _CUT),
     (r"Object arrays cannot be loaded|Python objects in dtype", "an array of Python objects, not of numbers or text"),
-    (r"This file contains pickled|Cannot load file containing pickled", "a pickle, or no file of NumPy"),
+    (r"This file contains pickled|Cannot load file containing pickled", "a pickle, or not a NumPy file"),
     (r"the magic string is not correct.*got b'PK", "a zip archive, such as an npz file"),
-    (r"the magic string is not correct.*got b'([^\\]*)'", r"no file of NumPy: it begins with \1"),
-    (r"the magic string is not correct", "no file of NumPy"),
+    (r"the magic string is not correct.*got b'([^\\]*)'", r"not a NumPy file: it begins with \1"),
+    (r"the magic string is not correct", "not a NumPy file"),
     (r"cannot reshape array of size (\d+) into shape (\(.*\))", r"\1 numbers, which do not fill the shape \2"),
     (r"invalid literal for int\(\) with base \d+: (.*)", r"\1, which is no whole number"),
     (r"could not convert string to float: (.*)", r"\1, which is no number"),
@@ -66,8 +66,8 @@ def _json_fault(error: json.JSONDecodeError) -> str:
     if not text:
         return "an empty file"
     if error.doc[error.pos :] == error.doc.lstrip():
-        return "text that is no JSON"
-    return f"no JSON: {error.msg[0].lower()}{error.msg[1:]} at line {error.lineno:,}, column {error.colno:,}"
+        return "text that is not JSON"
+    return f"invalid JSON: {error.msg[0].lower()}{error.msg[1:]} at line {error.lineno:,}, column {error.colno:,}"
 
 
 def _in_words(said: str) -> str:

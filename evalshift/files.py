@@ -16,6 +16,7 @@ from urllib.parse import quote, unquote
 
 from evalshift.errors import StoreError
 from evalshift.file_dependencies import depends_on
+from evalshift.formatting import counted
 from evalshift.stopping import removed_if_stopped
 
 # Distinctive, because old files with this suffix are removed.
@@ -77,7 +78,7 @@ def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
             "a file could not be written",
             where=path,
             found=obstacle(path, error),
-            expected=f"a writable folder with {len(data):,} bytes free",
+            expected=f"a writable folder with {counted(len(data), 'byte')} free",
             fix="free some space or choose another folder; what was stored before is unchanged",
         ) from error
     finally:

@@ -178,7 +178,7 @@ def test_missing_key(here: Path) -> None:
 
 def test_duplicate_key(here: Path) -> None:
     add("models", "good: {source: python}")
-    refused(run_here("run"), where="registry.yaml, line 8, column 3", found='the key "good" stands at line 7')
+    refused(run_here("run"), where="registry.yaml, line 8, column 3", found='the key "good" is also at line 7')
 
 
 def test_unknown_section(here: Path) -> None:
@@ -324,7 +324,7 @@ def test_download_of_another_hash(here: Path, far: Callable[[bytes, str], None],
     lines = ran.err.splitlines()
     assert ran.code == 2
     assert lines[:2] == [
-        "evalshift: batch.tar.gz is offered, but not with the promised content",
+        "evalshift: batch.tar.gz was found, but not with the expected checksum",
         f"  where:    {place}",
     ]
     found = f"sha256 {hashlib.sha256(body).hexdigest()}, {len(body)} bytes"
@@ -513,7 +513,7 @@ def test_logits_that_are_not_numbers(here: Path) -> None:
     # Its third image is the first bright one of the original set; in the new set that one and the next are dimmed.
     for dataset, image in (("original", "02"), ("new", "08")):
         assert (
-            f"\nbad on {dataset} failed: the network gives logits that are not numbers\n"
+            f"\nbad on {dataset} failed: the network gives logits that are not finite\n"
             f"  where:    model bad, image {image}\n"
             "  found:    nan for class 1 (middle)\n"
             "  expected: finite numbers\n"

@@ -66,7 +66,7 @@ class TestOffline:
         write_cifar(file_server)
         ran = run_here("run", "--offline")
         assert ran.code == 2
-        assert "evalshift: c.tar.gz is not here, and nothing is fetched offline\n" in ran.err
+        assert "evalshift: c.tar.gz is not on disk, and offline mode downloads nothing\n" in ran.err
         assert file_server.requests == []
         assert "EVALSHIFT_OFFLINE" not in os.environ
 

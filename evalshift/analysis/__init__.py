@@ -1,7 +1,6 @@
-"""What the predictions mean: intervals, ranks, lines, reports. Reads stored results; imports no torch.
+"""Statistics and reports from stored results: intervals, ranks, lines, figures, tables. Does not import torch.
 
-Reports are made by `evalshift.report`. Names are imported when they are first used, so that one function costs no more
-than what it needs.
+Reports are made by `evalshift.report`. Names are imported when first used, so that a function loads only what it needs.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""The options that shape a report's numbers: made once, checked as they are made, passed whole."""
+"""The options that determine a report's numbers, validated when created."""
 
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,15 +15,15 @@ from evalshift.analysis.statistics.scales import SCALES
 from evalshift.errors import UsageError, unknown_name
 from evalshift.formatting import name_some
 
-# Tables that a report makes only when asked to: one takes long; the other is long, and made of few models anyway.
+# Tables that a report makes only on request: one is slow, the other is long (and always made for few models).
 EXTRA_TABLES = ("item_response", "pairs")
 
-# Percentiles move by less than the third digit long before; memory and time grow on.
+# With more resamples, percentiles move by less than the third digit, while memory and time grow.
 MOST_RESAMPLES = 10_000_000
 
 
 class Choices(TypedDict, total=False):
-    """The same as keyword arguments of the functions that make a `ReportOptions` of them."""
+    """The options as keyword arguments of the functions that create a `ReportOptions`."""
 
     scale: str
     metric: str
@@ -42,11 +42,11 @@ class Choices(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Scope:
-    """What alone is computed, for a single figure.
+    """The parts of a report that a single figure needs; nothing else is computed.
 
     parts    fields of `pair_statistics.compute.Statistics`; the others are Missing
     tables   by name
-    lines    on how many scales: 0, 1 for that of the report, 2 for both of `drawn_scales`
+    lines    number of scales with lines: 0, 1 for that of the report, 2 for both of `drawn_scales`
     metrics  "top1", "top5"
     alone    those of the parts that are not shown where several pairs are drawn as panels
     """
@@ -60,26 +60,26 @@ class Scope:
 
 @dataclass(frozen=True)
 class ReportOptions:
-    """What a report is asked for; raises UsageError when one of them is out of its range.
+    """The options of a report; raises UsageError if one of them is out of range.
 
-    scale      "linear", "probit" or "logit", that of all statistics that need one; "auto" for the one that
-               `scale_choice.choose_scale` finds
-    metric     "top1" or "top5", the one that comes first
+    scale      "linear", "probit" or "logit", for all statistics that need one; "auto" for the result of
+               `scale_choice.choose_scale`
+    metric     "top1" or "top5", the metric shown first
     level      of all intervals, in (0, 1)
     resamples  of the bootstraps, 0 for none
     seed       of the bootstraps
-    without    families that the lines leave out, one name or several. None stands for those that the publication of a
-               published testbed, or of an imported release, leaves out, and for none where the models are one's own
+    without    families left out of the lines, one name or several. None means those that the publication of a published
+               testbed or of an imported release leaves out, and no family for the user's own models
     models     names or globs of the models of the report, one or several; None for all
-    highlight  names or globs of the models that are named and marked wherever models are shown. None stands for those
-               of the user's own registry file; an empty list for none
-    labels     model or dataset -> what it is called in place of its title
-    scope      what alone is computed; None for everything
-    reference  model that corruption errors are normalised by; None for one that is called alexnet
-    include    tables that are made only when asked for, one name or several of EXTRA_TABLES
+    highlight  names or globs of the models to name and mark wherever models are shown; None for those of the user's own
+               registry file, an empty list for none
+    labels     model or dataset -> text shown instead of its title
+    scope      the parts to compute; None for everything
+    reference  model whose errors normalise corruption errors; None for a model called alexnet
+    include    tables that are made only on request, one name or several of EXTRA_TABLES
     corrected_labels  dataset -> file of corrected labels of its images, see `testbed.corrected_labels`
-    color_by   one of `model_groups.COLOR_BY`: models have colours and lines by these groups; None for colours by
-               family on the page alone, without lines
+    color_by   one of `model_groups.COLOR_BY`: a colour and a line for each of these groups; None for colours by family,
+               only on the page and without lines
     """
 
     scale: str = "auto"
@@ -112,13 +112,13 @@ class ReportOptions:
             *([("group to color models by", self.color_by, COLOR_BY)] if self.color_by is not None else []),
         ):
             if value not in allowed:
-                raise unknown_name(f"there is no such {word}", value, allowed)
+                raise unknown_name(f"unknown {word}", value, allowed)
         for word, value, holds, expected in (
             ("level", self.level, 0 < self.level < 1, "a fraction between 0 and 1, such as 0.95"),
             (
                 "number of resamples",
                 self.resamples,
-                self.resamples == 0 or 2 <= self.resamples <= MOST_RESAMPLES,  # a single one would pass for certainty
+                self.resamples == 0 or 2 <= self.resamples <= MOST_RESAMPLES,  # one gives no interval
                 f"0 for no intervals, or 2 to {MOST_RESAMPLES:,}",
             ),
             ("seed", self.seed, self.seed >= 0, "0 or more"),
@@ -128,7 +128,7 @@ class ReportOptions:
 
     @property
     def named(self) -> tuple[str, ...]:
-        """The families of `without`; none where that leaves them to a publication."""
+        """The families of `without`; none if a publication determines them."""
         return _listed(self.without)
 
     @property
@@ -139,7 +139,7 @@ class ReportOptions:
         return ((), (self.scale,), drawn_scales(self.scale))[self.scope.lines]
 
     def on_scale(self, scale: str) -> "ReportOptions":
-        """The same with this scale."""
+        """The options with this scale."""
         return replace(self, scale=scale)
 
     def wants(self, part: str) -> bool:
@@ -153,14 +153,14 @@ class ReportOptions:
         return replace(self, scope=replace(self.scope, parts=self.scope.parts - self.scope.alone))
 
     def chosen(self, outcomes: Outcomes) -> list[int]:
-        """The places of the models that the report is about."""
+        """Positions of the models of the report."""
         names = set(outcomes.models if self.models is None else select_models(_listed(self.models), outcomes.models))
         return [place for place, model in enumerate(outcomes.models) if model in names]
 
     def highlighted(self, outcomes: Outcomes, own: Iterable[str] = ()) -> frozenset[str]:
         """The models to highlight; `own` are those of the user's own registry file.
 
-        Where nothing says which, the user's own are highlighted, unless there are no others.
+        By default, the user's own models are highlighted, unless there are no others.
         """
         if self.highlight is not None:
             return frozenset(select_models(_listed(self.highlight), outcomes.models))
@@ -168,7 +168,7 @@ class ReportOptions:
         return found if len(found) < len(outcomes) else frozenset()
 
     def labelled(self, outcomes: Outcomes) -> Outcomes:
-        """The same with the titles of `labels`."""
+        """The outcomes with the titles of `labels`."""
         models = {name: {"title": title} for name, title in self.labels.items() if name in outcomes.models}
         sets = {name: title for name, title in self.labels.items() if name in (outcomes.original, outcomes.new)}
         if not models and not sets:
@@ -179,7 +179,7 @@ class ReportOptions:
         return replace(outcomes, attributes=attributes, dataset_titles={**outcomes.dataset_titles, **sets})
 
     def check_labels(self, outcomes: Iterable[Outcomes]) -> None:
-        """UsageError for a label of what is neither a model nor a dataset of the report."""
+        """Raise UsageError for a label whose name is neither a model nor a dataset of the report."""
         known = dict.fromkeys(name for one in outcomes for name in (*one.models, one.original, one.new))
         for name in self.labels:
             if name not in known:
@@ -191,7 +191,7 @@ class ReportOptions:
                 )
 
     def check_models(self, known: Iterable[str]) -> None:
-        """UsageError for a name or glob of `models` or `highlight` that is none of the known models."""
+        """Raise UsageError for a name or glob of `models` or `highlight` that matches no known model."""
         known = list(known)
         check_selection("models", _listed(self.models), known)
         check_selection("highlight", _listed(self.highlight), known)
@@ -201,7 +201,7 @@ class ReportOptions:
         return tuple(family for family in self.named if family in outcomes.families)
 
     def check_families(self, known: Iterable[str | None]) -> None:
-        """UsageError for a family to leave out that is not one of the known."""
+        """Raise UsageError for a family of `without` that is unknown."""
         families = sorted({family for family in known if family is not None})
         for family in self.named:
             if family not in families:
@@ -213,7 +213,7 @@ class ReportOptions:
                 )
 
     def check_reference(self, models: Iterable[str]) -> None:
-        """UsageError where the reference is none of the report's models."""
+        """Raise UsageError if the reference is not a model of the report."""
         known = sorted(set(models))
         if self.reference is not None and self.reference not in known:
             raise unknown_name(
@@ -221,16 +221,16 @@ class ReportOptions:
             )
 
     def rng(self, outcomes: Outcomes, statistic: str) -> np.random.Generator:
-        """A generator of this statistic's own: its numbers do not depend on what else is computed."""
+        """A separate generator for this statistic, so that its numbers do not depend on what else is computed."""
         name = f"{outcomes.original}:{outcomes.new}:{outcomes.metric}:{statistic}"
         return np.random.default_rng([self.seed, zlib.crc32(name.encode())])
 
 
 def drawn_scales(scale: str) -> tuple[str, str]:
-    """The scales that figures of lines are drawn on: linear and that of the report, or probit where that is linear."""
+    """The scales of line figures: linear and that of the report, or probit if that is linear."""
     return "linear", "probit" if scale == "linear" else scale
 
 
 def _listed(names: Sequence[str] | str | None) -> tuple[str, ...]:
-    """Each name once; one name alone is easily written without its list."""
+    """Each name once, from a list or from a single name."""
     return (names,) if isinstance(names, str) else tuple(dict.fromkeys(names or ()))

@@ -99,14 +99,14 @@ def dataset_duplicates(
     workers: WorkersOption = None,
     data_dir: DataDirOption = None,
 ) -> None:
-    """Find exact and near-duplicates between two datasets, or within one.
+    """Find exact and near-duplicates of images.
 
-    Counts images with equal pixels, finds the nearest neighbours of each image of A in B, and writes them as CSV, with
-    a page on which you review them by eye by pressing y or n. The page saves your decisions to a file. With
-    --decisions, the command prints the share of near-duplicates; with --results, it adds the accuracy of each model
-    with and without them, and the lines for the registry (near_duplicates). The search is exact for l2 and features,
-    and among the nearest images by pixels for ssim.
-    Exit code: 0 success, 2 invalid usage or input.
+    Searches between two datasets, or within one. Counts images with equal pixels, finds the nearest neighbours of each
+    image of A in B, and writes them as CSV, with a page on which you review them by eye by pressing y or n. The page
+    saves your decisions to a file. With --decisions, the command prints the share of near-duplicates; with --results,
+    it adds the accuracy of each model with and without them, and the lines for the registry (near_duplicates). The
+    search is exact for l2 and features, and among the nearest images by pixels for ssim. Exit code: 0 success, 2
+    invalid usage or input.
     """
     with complaints(dataset_duplicates), data_access_of(data_dir):
         from evalshift.console import datasets as printed
@@ -234,12 +234,12 @@ def dataset_discriminate(
     workers: WorkersOption = None,
     data_dir: DataDirOption = None,
 ) -> None:
-    """Train a linear classifier to tell two datasets apart, and test it on held-out images.
+    """Test whether a linear classifier distinguishes two datasets.
 
-    Both datasets are reduced to the same number of images per class; half of the images train the classifier, half test
-    it. Prints its accuracy with a 95 % confidence interval and the p-value of 50 %, the accuracy by chance, over all
-    classes and per class (Holm-adjusted). An accuracy near 50 % means that the classifier found no linear difference.
-    Exit code: 0 success, 2 invalid usage or input.
+    Both datasets are reduced to the same number of images per class; half of the images train the classifier, the other
+    half test it. Prints its accuracy with a 95 % confidence interval and the p-value of 50 %, the accuracy by chance,
+    over all classes and per class (Holm-adjusted). An accuracy near 50 % means that the classifier found no linear
+    difference. Exit code: 0 success, 2 invalid usage or input.
     """
     with complaints(dataset_discriminate), data_access_of(data_dir):
         from evalshift.analysis.summary.discriminators import discriminator_table

@@ -145,12 +145,13 @@ def dataset_corrupt(
     workers: WorkersOption = None,
     data_dir: DataDirOption = None,
 ) -> None:
-    """Corrupt a dataset by noise, blur, weather or digital artefacts, as in CIFAR-10-C and ImageNet-C.
+    """Corrupt a dataset as in CIFAR-10-C and ImageNet-C.
 
-    Writes one dataset per kind and severity, and registry.yaml, whose pairs compare the original with each of them. The
-    severities are those of Hendrycks and Dietterich 2019. The same seed makes the same images. The new datasets are not
-    the official files, which were made with other random numbers and libraries; their entries say so. If it is
-    interrupted, the same command resumes. Exit code: 0 success, 2 invalid usage or input.
+    Adds noise, blur, weather or digital artefacts. Writes one dataset per kind and severity, and registry.yaml, whose
+    pairs compare the original with each of them. The severities are those of Hendrycks and Dietterich 2019. The same
+    seed makes the same images. The new datasets are not the official files, which were made with other random numbers
+    and libraries; their entries say so. If it is interrupted, the same command resumes. Exit code: 0 success, 2 invalid
+    usage or input.
     """
     with complaints(dataset_corrupt, STOPPED_HALF_WAY), data_access_of(data_dir):
         from evalshift.console.datasets import print_corrupted
@@ -254,12 +255,12 @@ def dataset_cinic10(
     ] = None,
     workers: WorkersOption = None,
 ) -> None:
-    """Make CINIC-10 from CIFAR-10 and ImageNet, as its paper describes.
+    """Make CINIC-10 from CIFAR-10 and ImageNet.
 
-    Assigns images of ImageNet's synsets to CIFAR-10's classes, chooses 21,000 of each class at random, resizes them to
-    32 × 32 pixels with the box filter, and distributes all images equally among train, valid and test. Writes PNG files
-    named like the official ones, and checks their numbers. Classes that an earlier run finished are kept.
-    Exit code: 0 success, 2 invalid usage or input.
+    Follows the paper: assigns images of ImageNet's synsets to CIFAR-10's classes, chooses 21,000 of each class at
+    random, resizes them to 32 × 32 pixels with the box filter, and distributes all images equally among train, valid
+    and test. Writes PNG files named like the official ones, and checks their numbers. Classes that an earlier run
+    finished are kept. Exit code: 0 success, 2 invalid usage or input.
     """
     with complaints(dataset_cinic10, STOPPED_HALF_WAY):
         from evalshift.console.datasets import print_cinic10

@@ -34,7 +34,7 @@ def dataset_sample(
     classes: Annotated[str, typer.Option(metavar="NAME", help="Label space of the new dataset.")] = "imagenet-1k",
     out: Annotated[Path, typer.Option(metavar="DIR", help="Output folder for the list and the registry.")] = Path(),
 ) -> None:
-    """Sample a test set from candidates whose selection frequency is known.
+    """Sample a test set from candidates by selection frequency.
 
     The selection frequency of an image is the share of people who said that it shows its class. --matched, --threshold
     and --top are the three sampling strategies of ImageNetV2. Writes NAME.csv, the list of images with their classes,

@@ -47,10 +47,10 @@ def dataset_stats(
     workers: WorkersOption = None,
     data_dir: DataDirOption = None,
 ) -> None:
-    """Compute means, standard deviations and intensity histograms of one or two datasets.
+    """Show intensity means, standard deviations and histograms.
 
-    Prints the mean and standard deviation of each channel, on the scale of `preprocess`, and draws histograms of the
-    intensities. Exit code: 0 success, 2 invalid usage or input.
+    For one or two datasets, prints the mean and standard deviation of each channel, on the scale of `preprocess`, and
+    draws histograms of the intensities. Exit code: 0 success, 2 invalid usage or input.
     """
     with complaints(dataset_stats), data_access_of(data_dir):
         from evalshift.analysis.plot_data.sizes import find_size
@@ -79,7 +79,7 @@ def dataset_groups(
         Path | None, typer.Option(metavar="DIR", help="Output folder for the tables as CSV and Markdown.")
     ] = None,
 ) -> None:
-    """Report accuracy by group of images, and each model's worst group.
+    """Report accuracy by group of images, and the worst groups.
 
     Groups are the values of the images' attributes: further columns of a list or of imported labels, or of the table
     given by `attributes:` in the registry. Models whose names differ only in a seed at the end (erm-seed0, erm-seed1)
@@ -108,7 +108,7 @@ def dataset_compare(
     workers: WorkersOption = None,
     data_dir: DataDirOption = None,
 ) -> None:
-    """Compare two datasets: classes, attributes, sizes, files, intensities, and images that both have.
+    """Compare two datasets: classes, sizes, files, shared images.
 
     Prints the number of images of A that are in B with equal pixels; widths, heights, formats and JPEG qualities; means
     and standard deviations of intensities; and images per class and per value of each attribute that both sets have,
@@ -219,12 +219,12 @@ def dataset_show(
     registry: RegistryOption = None,
     data_dir: DataDirOption = None,
 ) -> None:
-    """Draw a contact sheet: a few images of each class, of one dataset or of two side by side.
+    """Draw a contact sheet of one dataset, or of two side by side.
 
-    Images are chosen at random; the same seed chooses the same ones. With --model, images that the model classifies
-    correctly are framed in blue, others in orange. With --same, B shows the same images as A, such as the output of
-    `downsample` or `corrupt`; with --filters, each image is shown next to its downsampled versions. Exit code: 0
-    success, 2 invalid usage or input.
+    Shows a few images of each class, chosen at random; the same seed chooses the same ones. With --model, images that
+    the model classifies correctly are framed in blue, others in orange. With --same, B shows the same images as A, such
+    as the output of `downsample` or `corrupt`; with --filters, each image is shown next to its downsampled versions.
+    Exit code: 0 success, 2 invalid usage or input.
     """
     with complaints(dataset_show), data_access_of(data_dir):
         from evalshift.analysis.report import check_formats

@@ -70,7 +70,7 @@ def datasets(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def entries(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Models, datasets or pairs of the registry, whichever `list` is asked for; after a comma, the next one."""
+    """Models, datasets or pairs of the registry, according to the argument of `list`; after a comma, the next one."""
     what = str(ctx.params.get("what"))
     if what not in ("models", "datasets", "pairs"):
         return []

@@ -18,7 +18,7 @@ class Choice:
     """What of a registry is meant.
 
     models      that fit one of the pairs
-    unfit       models that were asked for but whose classes no pair has, with those classes
+    unfit       models that were requested but whose classes no pair has, with those classes
     unnamed     models of the default registry that would fit, but are not run beside a user's own unless they are named
     on_request  models that would fit, but run only when they are named
     """

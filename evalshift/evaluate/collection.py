@@ -1,7 +1,8 @@
-"""The outputs of all batches of a dataset, ranked and checked where they are made, and brought to the host rarely.
+"""The outputs of all batches of a dataset, ranked and checked on the device, and rarely copied to the host.
 
-On a GPU a look at any value waits until all that was begun is done, and then the GPU waits for the next batch. So
-outputs are gathered there and copied in the background, many batches at once; a faulty row is found when they arrive.
+Reading a value from a GPU synchronizes with all queued work, after which the GPU idles until the next batch. Outputs
+are therefore collected on the device and copied in the background, many batches at once; a faulty row is found when
+they arrive.
 """
 
 from collections.abc import Sequence
@@ -28,9 +29,9 @@ class _Part(NamedTuple):
     """Outputs of some images, on one device.
 
     top, prob  as in InferenceResult
-    faulty     whether a row cannot be taken as predictions, shape (n,)
-    evidence   the scores of the first faulty row, shape (1, classes); of any row where none is
-    logits     None where they are not kept
+    faulty     whether a row is invalid as predictions, shape (n,)
+    evidence   scores of the first faulty row, shape (1, classes); of any row if none is faulty
+    logits     None if they are not kept
     """
 
     top: torch.Tensor
@@ -42,7 +43,7 @@ class _Part(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Outputs:
-    """Outputs of a network on a dataset: the top k classes, the probability of the first, and the logits where kept."""
+    """Outputs of a network on a dataset: the top k classes, the probability of the first, and the logits if kept."""
 
     top: Top
     prob: Prob
@@ -50,11 +51,12 @@ class Outputs:
 
 
 class Collection:
-    """Takes the scores of one batch after the other, in dataset order.
+    """Collects the scores of all batches, in dataset order.
 
     ids   names of the images for error messages; their positions if None
-    view  how the dataset has predictions read
-    Of a network that gives probabilities, the logits that are kept are their logarithms.
+    view  the view in which the dataset reads predictions
+
+    For a network that outputs probabilities, the stored logits are their logarithms.
     """
 
     def __init__(
@@ -79,7 +81,7 @@ class Collection:
     def add(self, scores: torch.Tensor) -> None:
         """Scores of the next images, float32 (n, classes). Raises ModelError for faulty rows of these or earlier ones.
 
-        Faulty are logits that are not numbers, and probabilities that are none.
+        Logits that are not finite and values that are not probabilities are faulty.
         """
         self._gathered.append(self._part(scores))
         self._count += len(scores)
@@ -102,16 +104,16 @@ class Collection:
     def _part(self, scores: torch.Tensor) -> _Part:
         probabilities = self._settled.probabilities
         improbable = are_improbable(scores, self._settled.exact) if probabilities else None
-        usable = scores.clamp(min=0) if probabilities else scores  # 1 − p may fall short of 0 by rounding
+        usable = scores.clamp(min=0) if probabilities else scores  # rounding can make 1 − p negative
         top, prob = self._rank(usable)
-        # A single not-a-number logit makes its row's probability one too, and so does an infinite one.
+        # A single NaN or infinite logit makes the probability of its row NaN.
         faulty = prob.isnan() if improbable is None else prob.isnan() | improbable
         evidence = scores.index_select(0, faulty.to(torch.uint8).argmax().view(1))
         logits = (usable.log() if probabilities else usable) if self._keep_logits else None
         return _Part(top, prob, faulty, evidence, logits)
 
     def _fetch(self) -> None:
-        """Begin to copy what is gathered to the host, and take what was begun before."""
+        """Start copying the collected outputs to the host, and receive those of the previous copy."""
         if not self._gathered:
             return
         begun = _Fetch(self._gathered)
@@ -131,7 +133,7 @@ class Collection:
         self._fetched += parts
 
     def _check(self, part: _Part) -> None:
-        """Refuse outputs with a faulty row; its scores say what is wrong with it."""
+        """Raise ModelError for outputs with a faulty row, with the reason from its scores."""
         if bool(part.faulty.any()):
             position = self._checked + int(part.faulty.to(torch.uint8).argmax())
             image = self._ids[position] if self._ids else f"{position:,}"
@@ -140,7 +142,7 @@ class Collection:
 
 
 class _Fetch:
-    """Parts on their way to the host: each of their columns in one copy, which a GPU makes in the background."""
+    """Parts being copied to the host: each column in one copy, in the background on a GPU."""
 
     def __init__(self, parts: list[_Part]) -> None:
         self._sizes = [len(part.top) for part in parts]
@@ -166,7 +168,7 @@ class _Fetch:
 
 
 def _to_host(tensor: torch.Tensor) -> torch.Tensor:
-    """The tensor on the host, on CUDA when the work that was begun before is done: the caller waits for an event."""
+    """The tensor on the host; on CUDA it is valid once earlier work is done, so the caller waits for an event."""
     if tensor.device.type != "cuda":
         return tensor.cpu()
     host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
@@ -174,7 +176,7 @@ def _to_host(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def _refuse(classifier: Classifier, evidence: torch.Tensor, image: str, settled: Settled, view: View | None) -> None:
-    """Raise ModelError that says what is wrong with the scores of an image, shape (1, classes)."""
+    """Raise ModelError with what is wrong in the scores of an image, shape (1, classes)."""
     where = f"model {classifier.name}, image {image}"
     scores = evidence[0].numpy()
     finite = bool(np.isfinite(scores).all())
@@ -190,7 +192,7 @@ def _refuse(classifier: Classifier, evidence: torch.Tensor, image: str, settled:
         )
     if settled.probabilities and finite:
         raise ModelError(
-            "the network gives every class that is looked at a probability of 0",
+            "the network gives probability 0 to every class of the view",
             where=where,
             found="0 for each of " + (f"the {len(view.labels):,} classes of {view.name}" if view else "its classes"),
             expected="a number above 0 for one of them at least",
@@ -198,7 +200,7 @@ def _refuse(classifier: Classifier, evidence: torch.Tensor, image: str, settled:
         )
     first = int(np.argmax(np.isnan(scores) | np.isposinf(scores)))
     raise ModelError(
-        "the network gives logits that are not numbers",
+        "the network gives logits that are not finite",
         where=where,
         found=f"{scores[first]} for class {first} ({classifier.classes.names[first]})",
         expected="finite numbers",

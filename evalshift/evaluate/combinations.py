@@ -1,4 +1,4 @@
-"""Models that are made of others' stored predictions: majority vote, and means of logits or probabilities."""
+"""Combinations of stored models: majority vote, and means of logits or probabilities."""
 
 import hashlib
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ _WORDS = {"vote": "majority vote", "logits": "mean of the logits", "probabilitie
 
 @dataclass(frozen=True)
 class Combination:
-    """A combination as it was stored: its members, and how many images of each dataset it predicts correctly."""
+    """A stored combination: its members, and its number of correct predictions on each dataset."""
 
     name: str
     by: str
@@ -61,7 +61,7 @@ def combine(
     """
     results = results if isinstance(results, Results) else Results(results)
     if by not in BY:
-        raise unknown_name("there is no such combination (`by`)", by, BY)
+        raise unknown_name("unknown combination (`by`)", by, BY)
     members = _members(results, name, [models] if isinstance(models, str) else list(models))
     datasets = [dataset for dataset in results.datasets() if set(members) <= set(results.models(dataset))]
     if not datasets:
@@ -84,7 +84,7 @@ def majority_vote(
 ) -> tuple[Int[np.ndarray, " n"], Float32[np.ndarray, " n"]]:
     """The class that most of m models predict for each of n images, and its share of the m votes.
 
-    `first` has −1 where a model has no prediction; where none has, the class is −1 and its share NaN. Ties go to the
+    `first` is −1 if a model has no prediction; if no model has one, the class is −1 and its share NaN. Ties go to the
     class with the larger sum of `prob`, then to the lower class.
 
     >>> majority_vote(np.array([[0, 2], [1, 2], [1, 0]]), None, 3)
@@ -135,7 +135,7 @@ def _log_softmax(scores: np.ndarray) -> np.ndarray:
 
 
 def _members(results: Results, name: str, wanted: list[str]) -> tuple[str, ...]:
-    """The models of these names and globs; a glob stands for no combination."""
+    """The models of these names and globs; globs do not match combinations."""
     known = sorted({model for dataset in results.datasets() for model in results.models(dataset)})
     found: dict[str, None] = {}
     for one in wanted:
@@ -196,7 +196,7 @@ def _combined(
 
 
 def _check(predictions: Predictions, dataset: StoredDataset) -> None:
-    """DataError where predictions are not of the images and labels of the dataset as it is stored."""
+    """Raise DataError if predictions are not of the images and labels of the stored dataset."""
     made = predictions.provenance.dataset_fingerprint
     same = same_labels(made, dataset.label_checksum) if is_label_checksum(made) else made == dataset.fingerprint
     if not same or len(predictions) != len(dataset):
@@ -227,5 +227,5 @@ def _logits(results: Results, dataset: StoredDataset, model: str) -> np.ndarray:
 
 
 def _checksum(predictions: Predictions) -> str:
-    """Of the predictions themselves, to tell later whether the combination is of these."""
+    """Checksum of the predictions, to recognise later whether the combination was made from them."""
     return hashlib.sha256(np.ascontiguousarray(predictions.top).tobytes()).hexdigest()

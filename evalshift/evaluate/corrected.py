@@ -1,4 +1,4 @@
-"""Corrected labels of stored datasets: stored beside their own, which predictions are still held against."""
+"""Corrected labels of stored datasets, stored in addition to the datasets' own labels."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -19,7 +19,7 @@ def with_corrected_labels(
 ) -> StoredDataset:
     """The dataset with the corrected labels of a file, whose numbers and names are those of `space`.
 
-    `part` says that these are the first images of a dataset, of which the file may name none.
+    `part` means that these are the first images of a dataset, which the file may not contain.
     Raises DataError as `testbed.corrected_labels.corrected_labels` does.
     """
     found = corrected_labels(
@@ -38,11 +38,11 @@ def with_corrected_labels(
 def as_registered(
     dataset: StoredDataset, registry: Registry, *, fetch: bool = True, say: Callable[[str], None] = lambda _: None
 ) -> StoredDataset:
-    """The dataset with the corrected labels that the registry names for it; as it is where it names none.
+    """The dataset with the corrected labels that the registry names for it; unchanged if there are none.
 
     fetch   whether they may be downloaded
-    say     is told where published ones, which an entry names as a download, are not available or are of other images:
-            the dataset is then as it is. A file of one's own must be there and fit: DataError
+    say     called with a message if published labels, named as a download, are not available or belong to other images;
+            the dataset is then unchanged. For a missing or unsuitable file of the user's own, raises DataError
     """
     entry = registry.known_dataset(dataset.name)
     named = None if entry is None else entry.corrected_labels
@@ -62,10 +62,10 @@ def as_registered(
 def note_corrected_labels(
     results: Results, registry: Registry, names: Iterable[str], say: Callable[[str], None] = lambda _: None
 ) -> None:
-    """Store the corrected labels that the registry names now beside datasets that were stored before.
+    """Add the corrected labels that the registry names now to datasets stored earlier.
 
-    A file is read only where it is another one than before, or was changed since. What is stored is forgotten where
-    the registry knows the dataset and names none. `say` as in `as_registered`.
+    A file is read only if it differs from the earlier one. Stored corrected labels are removed if the registry knows
+    the dataset and names none. `say` as in `as_registered`.
     """
     for name in names:
         entry, facts = registry.known_dataset(name), results.dataset_facts(name)

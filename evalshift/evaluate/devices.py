@@ -59,7 +59,7 @@ class Execution:
         return HALF.get(self.precision, torch.float32) if self.half_weights else torch.float32
 
     def autocast(self) -> AbstractContextManager:
-        """The context in which the network runs: half precision where that was asked for."""
+        """The context in which the network runs: half precision if requested."""
         if self.precision in HALF and not self.half_weights:
             return torch.autocast(self.device.type, dtype=HALF[self.precision])
         # Left on by a network, or around a call from Python: threads of other streams would not have it.

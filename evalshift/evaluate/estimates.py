@@ -13,13 +13,13 @@ from evalshift.formatting import counted, duration
 from evalshift.testbed.model_entries import AnyModel
 from evalshift.testbed.weights import local_weights, remote_weights
 
-# Runs that are over sooner begin without a word of how long they take.
+# Shorter runs start without an estimate.
 WORTH_SAYING_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class Paces:
-    """Images/s of models on this machine, from what is stored: model → of its newest run on this device.
+    """Images/s of models on this machine, from stored provenance: model → that of its newest run on this device.
 
     Only runs on the same device in the same precision count.
     """
@@ -27,7 +27,7 @@ class Paces:
     images_per_second: Mapping[str, float]
 
     def seconds(self, images: Mapping[str, int]) -> float | None:
-        """For so many images per model; a model that never ran takes the mean of the others. None where none ran."""
+        """Seconds for these numbers of images per model; the mean rate for a model that never ran. None if none ran."""
         known = {model: count / self.images_per_second[model] for model, count in images.items() if self.knows(model)}
         if not known:
             return None
@@ -39,9 +39,9 @@ class Paces:
 
 
 def read_paces(results: Results, models: Iterable[str], device: str | None, precision: str | None) -> Paces:
-    """What earlier runs of these models in this results folder tell, those with a limit included.
+    """Rates of earlier runs of these models in this results folder, including limited runs.
 
-    device   in the words of the provenance, such as "cpu (2 threads)"; None for any, and so for the precision
+    device   as in the provenance, such as "cpu (2 threads)"; None for any device; likewise for the precision
     """
     newest: dict[str, tuple[str, float]] = {}
     for stored in _runs(results, models):
@@ -53,7 +53,7 @@ def read_paces(results: Results, models: Iterable[str], device: str | None, prec
 
 
 def _runs(results: Results, models: Iterable[str]) -> Iterator[Provenance]:
-    """How stored predictions of these models came about, those of limited runs too; damaged files are left out."""
+    """Provenance of stored predictions of these models, including limited runs; damaged files are left out."""
     for one in with_limited_results(results):
         for dataset in one.datasets():
             for model in sorted(set(one.models(dataset)) & set(models)):
@@ -66,7 +66,7 @@ def _runs(results: Results, models: Iterable[str]) -> Iterator[Provenance]:
 
 
 def work_line(plan: Plan, lengths: Mapping[str, int], paces: Paces) -> str | None:
-    """What is to be done and how long it takes, in a line; None for a run that is known to be short.
+    """One line on the work of a run and its estimated time; None for a run known to be short.
 
     lengths   images of each dataset
     """
@@ -86,7 +86,7 @@ def work_line(plan: Plan, lengths: Mapping[str, int], paces: Paces) -> str | Non
 
 
 def images_per_model(plan: Plan, lengths: Mapping[str, int]) -> dict[str, int]:
-    """How many images each model of a plan is to be run on."""
+    """Number of images on which each model of a plan will run."""
     images: dict[str, int] = {}
     for job in plan.jobs:
         images[job.model] = images.get(job.model, 0) + lengths[job.dataset]
@@ -94,10 +94,11 @@ def images_per_model(plan: Plan, lengths: Mapping[str, int]) -> dict[str, int]:
 
 
 class Outlook:
-    """What is said of a run's length while it runs: once, after the first model, where that could not be said before.
+    """The estimate of a run's time after its first model, if there was none before.
 
     lengths   images of each dataset
-    Keeps how predictions came about, for the time that a limited run would take without its limit.
+
+    Keeps the provenance of predictions, to estimate the time of a limited run without its limit.
     """
 
     def __init__(self, plan: Plan, lengths: Mapping[str, int], paces: Paces) -> None:
@@ -107,7 +108,7 @@ class Outlook:
         self.stored: list[Provenance] = []
 
     def after(self, stored: Provenance) -> str | None:
-        """The line to print after these predictions; None where there is nothing to say."""
+        """The line to print after these predictions, or None."""
         self.stored.append(stored)
         self._jobs[stored.model] -= 1
         if self._said or self._jobs[stored.model]:
@@ -117,7 +118,7 @@ class Outlook:
 
 
 def rest_line(images: Mapping[str, int], first: Provenance) -> str | None:
-    """How long the other models take, going by the first; None where that is not worth saying.
+    """Estimated time of the remaining models, from the first; None if it is short.
 
     images   per model, of all
     """
@@ -133,11 +134,11 @@ def rest_line(images: Mapping[str, int], first: Provenance) -> str | None:
 
 
 def full_run_line(stored: Iterable[Provenance], lengths: Mapping[str, int], besides: float, decode: float = 0.0) -> str:
-    """How long the run takes without its limit, from what the limited one took.
+    """Estimated time of the run without its limit, from that of the limited run.
 
     lengths   images of each limited dataset without the limit
-    besides   seconds that do not grow with the images: loading models, finding batch sizes
-    decode    seconds in which all images would be decoded, where that is not a part of the images/s
+    besides   seconds independent of the number of images: loading models, finding batch sizes
+    decode    seconds to decode all images, if decoding is not part of the images/s
     """
     runs = list(stored)
     images = sum(lengths[one.dataset] for one in runs)
@@ -152,5 +153,5 @@ def full_run_line(stored: Iterable[Provenance], lengths: Mapping[str, int], besi
 def _downloads_weights(entry: AnyModel) -> bool:
     try:
         return any(local_weights(one) is None and remote_weights(one) is not None for one in entry.weights_parts)
-    except EvalshiftError:  # it is raised again where the model is loaded
+    except EvalshiftError:  # raised again when the model is loaded
         return False

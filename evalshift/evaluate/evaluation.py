@@ -42,10 +42,10 @@ def evaluate_classifier(
     keep_logits: bool = False,
     advance: Callable[[int], None] = lambda _: None,
 ) -> tuple[Predictions, InferenceResult]:
-    """All images of the reader's dataset through the network; `advance(n)` is told of every n images done.
+    """Run the network on all images of the reader's dataset; `advance(n)` is called after every n images.
 
-    Where an optimised form fails half-way, the plain one runs all images again, and the provenance says so;
-    `advance` is then told of a negative number. What the plain form raises comes through.
+    If an optimised form fails half-way, the plain one runs all images again, and the provenance records it; `advance`
+    is then called with a negative number. Exceptions of the plain form propagate.
     """
     done = 0
 
@@ -62,7 +62,7 @@ def evaluate_classifier(
         if not prepared.optimized:
             raise
         plain = prepared.without_optimizations(error)
-    # Here, where the exception and all that it holds in memory is gone.
+    # Here, after the exception and the memory it holds are released.
     release_memory(prepared.execution.device)
     advance(-done)
     return _evaluate(plain, reader, origin, dataset_fingerprint, keep_logits, advance)
@@ -86,7 +86,7 @@ def _evaluate(
             keep_logits=keep_logits,
             ids=dataset.ids,
             view=dataset.view,
-            halve=not prepared.warnings,  # batches make no difference to a network without a warning
+            halve=not prepared.warnings,  # without a warning, predictions do not depend on the batch
             advance=advance,
         )
     provenance = Provenance(

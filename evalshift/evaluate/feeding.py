@@ -32,7 +32,7 @@ DeviceBatch = UInt8[torch.Tensor, "_ h w c"]
 
 @contextmanager
 def fed_to(device: torch.device, batches: Iterable[Batch]) -> Iterator[Iterator[Batch | DeviceBatch]]:
-    """The batches in order; for a GPU as tensors on it, each valid until the next one is asked for.
+    """The batches in order; for a GPU as tensors on it, each valid until the next one is requested.
 
     On the CPU they are passed on as they come. When the context ends, no thread touches `batches` any more.
     """
@@ -109,7 +109,7 @@ def ahead(
 ) -> Iterator[Generator[_Slot, None, None]]:
     """`fill(slot, item)` for each item in order, done by a thread ahead of whoever takes the slots, in turn.
 
-    slots   one more than are filled ahead: the other one is in use, until the next is asked for
+    slots   one more than are filled ahead: the other one is in use, until the next is requested
     What `items` or `fill` raise comes through in its place. When the context ends, so has the thread.
     """
     source = iter(items)

@@ -196,7 +196,7 @@ class ImageReader:
     def fill(self, preprocess: Preprocess, advance: Callable[[int], None] = lambda _: None) -> bool:
         """Decode all images that are not decoded yet, if they can be kept; whether they are.
 
-        `advance(n)` is told of every n images decoded. Raises what `batches` raises.
+        `advance(n)` is called after every n decoded images. Raises what `batches` raises.
         """
         if not self.keeps(preprocess):
             return False

@@ -156,7 +156,7 @@ def predict_batches(
     halve: bool = True,
     advance: Callable[[int], None] = lambda _: None,
 ) -> InferenceResult:
-    """Run all batches; `advance(n)` is told of every n images done, on a GPU of those that it was given.
+    """Run all batches; `advance(n)` is called after every n images, on a GPU of those that it was given.
 
     ids     names of the images for error messages; their positions if None
     view    how the dataset has predictions read; the logits that are kept are all of them, as they came

@@ -65,13 +65,13 @@ class RunProgress:
 
     @contextmanager
     def decoding(self, name: str, images: int) -> Iterator[Callable[[int], None]]:
-        """Progress of images that are decoded before models run; the function that it gives is told of every n."""
+        """Progress of images decoded before models run; the function it returns is called after every n images."""
         with self._counting(name, images, ()) as advance:
             yield advance
 
     @contextmanager
     def job(self, name: str, images: int) -> Iterator[Callable[[int], None]]:
-        """Progress of one model on one dataset; the function that it gives is told of every n images done."""
+        """Progress of one model on one dataset; the function it returns is called after every n images."""
         try:
             with self._counting(name, images, (self._overall,)) as advance:
                 yield advance
@@ -101,7 +101,7 @@ class RunProgress:
 
 @contextmanager
 def counted(console: Console, name: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """Progress of one piece of work, shown once it takes a moment; what it gives is told of every n images done."""
+    """Progress of one piece of work, shown after a moment; the function it returns is called after every n items."""
     meter = Meter(name, IMAGES, console)
     seen = 0
 
@@ -118,7 +118,7 @@ def counted(console: Console, name: str, total: int | None) -> Iterator[Callable
 
 @contextmanager
 def counted_steps(console: Console, verb: str, total: int) -> Iterator[Callable[[str], None]]:
-    """Progress of work in named steps; what it gives is told of each before it begins."""
+    """Progress of work in named steps; the function it returns is called before each step."""
     said = time.monotonic()
     begun = 0
     with console.status(verb) as status:

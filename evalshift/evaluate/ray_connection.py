@@ -1,4 +1,4 @@
-"""Start ray on this machine for the time of a run, or join a cluster where that is asked for."""
+"""Start ray on this machine for the time of a run, or join a cluster if requested."""
 
 import atexit
 import logging

@@ -53,7 +53,7 @@ class Reference:
     tolerance: float
 
     def check(self, logits: torch.Tensor, positions: np.ndarray | None = None) -> None:
-        """Raise NotApplied unless `logits`, shape (m, classes), are those of the plain network but for rounding.
+        """Raise NotApplied unless `logits`, shape (m, classes), are those of the plain network up to rounding.
 
         positions   which image each row is, shape (m,); those beyond the first n are not looked at. None: the first m
         """

@@ -109,7 +109,7 @@ def unpack(archive: Path, folder: Path, progress: Progress | None = None) -> Pat
     """Unpack a tar or zip archive into `folder`, which is then there as a whole, or not at all; gives the folder.
 
     A folder that is there already is left as it is. Two processes may ask at once. What takes over two seconds shows
-    its progress on the standard error stream, unless `progress(bytes, total)` is told of it.
+    its progress on the standard error stream, unless `progress(bytes, total)` is given.
 
     Raises DataError, with nothing left behind, for an archive that cannot be read, and for one that holds what archives
     of images do not: absolute paths or ".." in names, links, devices, a name twice, or more than MOST_EXPANSION times
@@ -304,7 +304,7 @@ def _readable(
 
 
 def _kind(archive: Path) -> str | None:
-    """What stands in place of an archive, where that is plain to see."""
+    """What a file is if it is plainly not an archive, such as a web page."""
     if not archive.exists():
         return "no such file"
     if not archive.is_file():

@@ -91,7 +91,7 @@ def make_cinic10(
     per_class     images of ImageNet in each class, a multiple of 3: chosen at random, made 32 × 32 by the box filter
     contributors  imagenet-contributors.csv of the authors: their choice and their splits instead of random ones
     groups        a list of the synsets of each class instead of the authors', see `read_synset_groups`
-    advance       is told of every n images written or found
+    advance       called after every n images written or found
 
     Classes that an earlier run finished are kept. Raises UsageError for an impossible `per_class` and where `out` was
     made with other settings, DataError where a class has too few images.

@@ -77,9 +77,10 @@ def corrupt_dataset(
     Arrays become KIND-SEVERITY.npy with labels.npy and ids.txt. Image files become files below KIND/SEVERITY with a
     list of their labels; in the style of imagenet-c, they are resized to 256 pixels, cropped to 224, and stored as
     JPEG of quality 85, as ImageNet-C was. The noise of an image depends on `seed`, kind, severity and its position.
-    advance is told of every n images done or found. What an earlier run of the same images, style, seed and versions of
-    the libraries finished is kept if its checksum holds: arrays of a kind and severity, or single files. Raises
-    UsageError for an unknown `style` and where `out` was made with other settings, DataError for what is no image.
+    advance is called after every n images done or found. What an earlier run of the same images, style, seed and
+    versions of the libraries finished is kept if its checksum holds: arrays of a kind and severity, or single files.
+    Raises UsageError for an unknown `style` and where `out` was made with other settings, DataError for what is no
+    image.
     """
     chosen = choose_style(dataset, style)
     settings = {"images": len(dataset), "data": fingerprint(dataset), "style": chosen, "seed": seed}

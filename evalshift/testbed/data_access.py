@@ -44,10 +44,10 @@ def refuse_offline(what: str, place: object, found: object = None) -> None:
         model = _model_at_work()
         name = f" {model}" if model else ""
         raise DownloadError(
-            f"{what} is not here, and nothing is fetched offline",
+            f"{what} is not on disk, and offline mode downloads nothing",
             where=place,
             found=found,
-            fix=f"`evalshift fetch{name}` gets it while there is network; or turn offline mode off (EVALSHIFT_OFFLINE)",
+            fix=f"`evalshift fetch{name}` downloads it while online; or turn off offline mode (EVALSHIFT_OFFLINE)",
         )
 
 

@@ -185,7 +185,7 @@ def is_fetched(file: RemoteFile, folder: Path | None = None) -> bool:
     if objection is None:
         return True
     raise HashMismatchError(
-        "a file has the right name, but not the promised content",
+        "a file has the expected name, but not the expected checksum",
         where=path,
         found=objection,
         expected=file.promise(),
@@ -198,7 +198,7 @@ def verify(path: Path, promised: str) -> str:
     found = file_sha256(path)
     if not hash_matches(found, promised):
         raise HashMismatchError(
-            "a file is not the promised one",
+            "a file does not have the expected checksum",
             where=path,
             found=_content(found, path),
             expected=f"sha256 {promised}",
@@ -354,7 +354,7 @@ def _no_address(file: RemoteFile, path: Path, failures: list[DownloadError], arr
     wrong = bool(failures) and all(isinstance(failure, HashMismatchError) for failure in failures)
     again = f"run it again to go on after the {arrived:,} bytes that have arrived; or " if arrived else ""
     error = (HashMismatchError if wrong else DownloadError)(
-        f"{file.name} is offered, but not with the promised content" if wrong else f"{file.name} cannot be downloaded",
+        f"{file.name} was found, but not with the expected checksum" if wrong else f"{file.name} cannot be downloaded",
         where=path,
         found="\n".join(map(_line, failures)) or "no address is known for it",
         expected=file.promise(),

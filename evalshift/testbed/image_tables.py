@@ -40,7 +40,7 @@ def _of_json(text: str) -> TextTable:
     if not all(isinstance(record, dict) for record in records):
         raise ValueError('a line that is not a record, such as {"path": ..., "label": ...}')
     if not records:
-        raise ValueError("there is no row in it")
+        raise ValueError("it has no rows")
     names = tuple(dict.fromkeys(name for record in records for name in record))
     columns = tuple(np.array([_text(record.get(name)) for record in records], dtype=str) for name in names)
     return TextTable(names, columns, (), lines)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from evalshift.formatting import counted
+
 if TYPE_CHECKING:
     import torch
     from PIL.Image import Image
@@ -265,7 +267,8 @@ def apply_arithmetic(batch: torch.Tensor, preprocess: Preprocess) -> torch.Tenso
     for name in ("mean", "std"):
         numbers = getattr(preprocess, name)
         if numbers is not None and len(numbers) != pixels.shape[1]:
-            raise ValueError(f"preprocess.{name} has {len(numbers)} numbers, the images {pixels.shape[1]} channels")
+            has, channels = counted(len(numbers), "number"), counted(pixels.shape[1], "channel")
+            raise ValueError(f"preprocess.{name} has {has}, the images {channels}")
     if preprocess.scale == 255:
         values = pixels.to(torch.float32)
     else:

@@ -62,7 +62,7 @@ class Beside:
 
 
 class _AsMapping:
-    """Makes an ordinary mapping in place of a library's."""
+    """Makes an ordinary mapping instead of a library's."""
 
     def __new__(cls, *_: Any, **__: Any) -> Any:
         return OrderedDict()

@@ -104,7 +104,7 @@ def read_text_table(
     numbered = list(_numbered_rows(lines, dialect))
     beginning = [row for _, row in numbered]
     if not beginning:
-        raise ValueError("there is no row in it")
+        raise ValueError("it has no rows")
     if len(beginning[0]) > _WIDE and dialect.delimiter not in (None, " ", _LAST_BLANK):
         return _read_wide(path, dialect, beginning, header, is_heading, is_value, rows)
     if not whole:
@@ -377,7 +377,7 @@ def _read_wide(
     is_header = _header_of(beginning, total, header, is_heading, is_value, rows)
     names, body, more = _named(is_header, beginning, lines, dialect)
     if not body:
-        raise ValueError("there is no row in it")
+        raise ValueError("it has no rows")
     width = len(names or body[0])
     # A delimiter that ends each row makes an empty cell more than there are names.
     widest = max(width, *map(len, body))

@@ -52,7 +52,7 @@ def _mapping_without_duplicates(loader: Any, node: yaml.MappingNode) -> dict:
             raise yaml.constructor.ConstructorError(None, None, "a key must be plain text", key_node.start_mark)
         if key in seen:
             raise _DuplicateKeyError(
-                f'the key "{key}" stands at line {seen[key].line + 1}', None, "and again", key_node.start_mark
+                f'the key "{key}" is also at line {seen[key].line + 1}', None, "and again", key_node.start_mark
             )
         seen[key] = key_node.start_mark
     loader.flatten_mapping(node)

@@ -14,13 +14,13 @@ RESAMPLES = "the number of resamples is out of range"
         (
             {"scale": "probits"},
             (
-                'there is no such scale\n  found:    "probits"\n  expected: auto, linear, probit, logit\n'
+                'unknown scale\n  found:    "probits"\n  expected: auto, linear, probit, logit\n'
                 '  fix:      did you mean "probit"?'
             ),
         ),
         (
             {"metric": "top3"},
-            'there is no such metric\n  found:    "top3"\n  expected: top1, top5',
+            'unknown metric\n  found:    "top3"\n  expected: top1, top5',
         ),
         (
             {"level": 95.0},

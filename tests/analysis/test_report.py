@@ -301,7 +301,7 @@ def test_families_are_left_out_of_stored_results_too(two_pairs):
         ({"without": "vgg"}, "no model of this family is in the report"),
         ({"against": "recht2019"}, "nothing was published on these pairs to compare with"),
         ({"against": "recht"}, "unknown published testbed"),
-        ({"scale": "probits"}, "there is no such scale"),
+        ({"scale": "probits"}, "unknown scale"),
     ],
 )
 def test_a_wrong_argument_is_refused_before_any_predictions_are_read(letters, monkeypatch, asked, problem):
@@ -468,7 +468,7 @@ def test_a_figure_of_what_the_pair_has_not_says_why(make_outcomes):
     found = Report(Summary((pair,), "linear", "top1", 0.95, 0, 0, "now", "1"))
     with pytest.raises(AnalysisError) as caught:
         found.draw("robustness")
-    assert str(caught.value).startswith("there is nothing to draw in the figure robustness\n  where:    old:new\n")
+    assert str(caught.value).startswith("no data for the figure robustness\n  where:    old:new\n")
 
 
 @pytest.mark.parametrize("figure", ["agreement", "classes"])

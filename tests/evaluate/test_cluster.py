@@ -48,7 +48,7 @@ def test_it_stores_what_a_run_here_stores(project: Any, cluster: None) -> None:
         assert other.provenance.entry == one.provenance.entry
         assert other.provenance.git_revision == one.provenance.git_revision
     assert sorted(failure.model for failure in there.failures) == ["exits", "exits", "nan", "nan"]
-    assert "nan on new failed: the network gives logits that are not numbers\n" in said
+    assert "nan on new failed: the network gives logits that are not finite\n" in said
     assert "nothing to do" in project.run(models=["one", "two", "three"])[1]
 
 

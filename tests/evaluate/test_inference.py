@@ -276,7 +276,7 @@ def test_preprocessing_that_does_not_fit_the_channels_is_refused(
     classifier = make_classifier(Returns(lambda count: torch.zeros(count, 4)), mean=(0.5,))
     with pytest.raises(ModelError) as caught:
         infer(classifier, numbered(4, channels=3))
-    says(caught.value, where="model table", found="preprocess.mean has 1 numbers, the images 3 channels")
+    says(caught.value, where="model table", found="preprocess.mean has 1 number, the images 3 channels")
 
 
 @pytest.mark.parametrize("takes, channels, said", [(1, 3, "gray"), (3, 1, "rgb")])

@@ -135,7 +135,7 @@ def test_a_not_a_number_is_still_refused(make_classifier: MakeClassifier, number
     assert classifier.settled is not None
     assert classifier.settled.probabilities
     with pytest.raises(
-        ModelError, match=r"logits that are not numbers\n  where:    model table, image 4\n  found:    nan"
+        ModelError, match=r"logits that are not finite\n  where:    model table, image 4\n  found:    nan"
     ):
         predict_batches(classifier, [numbered(5)], execution)
 

@@ -361,7 +361,7 @@ def test_images_in_other_files_under_other_names_are_known_by_their_pixels(proje
 FAULTS = {
     "no-weights": ("the weights were not found", None),
     "outputs": ("unexpected number of outputs", "old"),
-    "nan": ("the network gives logits that are not numbers", "old"),
+    "nan": ("the network gives logits that are not finite", "old"),
     "raises": ("the network raised ArithmeticError: the network lost its way", "old"),
     "exits": ("the network raised SystemExit: 3", "old"),
     "unbuilt": ("the model cannot be built", None),
@@ -399,7 +399,7 @@ def test_a_model_that_fails_is_reported_and_the_others_go_on(faulty: Any, batch_
     assert len(results.failures) == 2 + 2 * 4  # what can be built fails on either dataset
     assert said.count(" failed: ") == len(results.failures)
     assert "unbuilt failed: the model cannot be built\n" in said
-    assert "nan on new failed: the network gives logits that are not numbers\n" in said
+    assert "nan on new failed: the network gives logits that are not finite\n" in said
     again, said = faulty.run()
     assert "skipped   4 predictions stored and still valid\n" in said
     assert len(again.failures) == len(results.failures)

@@ -103,7 +103,7 @@ def test_what_is_no_number_is_refused(
     if place == 0 and value == np.inf:  # a prediction that nobody looks at
         assert infer(make_classifier([row]), numbered(1), KEPT).top.tolist() == [[3, 1]]
         return
-    with pytest.raises(ModelError, match=r"^the network gives logits that are not numbers\n"):
+    with pytest.raises(ModelError, match=r"^the network gives logits that are not finite\n"):
         infer(make_classifier([row]), numbered(1), KEPT)
 
 

@@ -68,7 +68,7 @@ class TestLoadArray:
             (b"", "a file that ends too early"),
             (
                 b"<!DOCTYPE html><html>",
-                "no file of NumPy: it begins with <!DOCT",
+                "not a NumPy file: it begins with <!DOCT",
             ),
         ],
     )
@@ -95,7 +95,7 @@ class TestLoadArray:
         with pytest.raises(DataError, match="a zip archive, such as an npz file"):
             load_array(tmp_path / "x.npz", "dataset d")
         (tmp_path / "x.npy").write_bytes(pickle.dumps({"data": [1]}))
-        with pytest.raises(DataError, match="no file of NumPy"):
+        with pytest.raises(DataError, match="not a NumPy file"):
             load_array(tmp_path / "x.npy", "dataset d")
         np.save(tmp_path / "objects.npy", np.array([{}], dtype=object))
         with pytest.raises(DataError, match="an array of Python objects"):

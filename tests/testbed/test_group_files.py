@@ -69,7 +69,7 @@ def test_the_classes_that_are_kept(declared: Callable[..., View], content: objec
 @pytest.mark.parametrize(
     "content, problem, found",
     [
-        ("{", "the file of classes is not JSON", "groups.json: no JSON: expecting property name"),
+        ("{", "the file of classes is not JSON", "groups.json: invalid JSON: expecting property name"),
         ([0, 1], "this file does not say which classes belong together", "groups.json: a list of 2"),
         ({}, "this file does not say which classes belong together", "groups.json: dict"),
         ("3", "this file does not say which classes belong together", "groups.json: int"),

@@ -77,11 +77,11 @@ def test_refusals(tmp_path: Path, complaint: Callable[..., str]) -> None:
     for text, said in {
         "a,1\nb,2,3\n": "line 2 has 3 cells, line 1 2\n",
         "# mine\na,1\n\nb,2\nc\n": "line 5 has 1 cells, line 2 2\n",
-        "": "there is no row in it\n",
-        "# nothing\n": "there is no row in it\n",
+        "": "it has no rows\n",
+        "# nothing\n": "it has no rows\n",
         '{"a": 1}\n[2]\n': 'a line that is not a record, such as {"path": ..., "label": ...}\n',
         '[["a", 1]]': 'a line that is not a record, such as {"path": ..., "label": ...}\n',
-        "[]": "there is no row in it\n",
+        "[]": "it has no rows\n",
     }.items():
         (tmp_path / "t").write_text(text)
         found = complaint(DataError, read_image_table, tmp_path / "t", "d").replace(str(tmp_path), "HERE")

@@ -129,7 +129,7 @@ class TestArithmetic:
 
     @pytest.mark.parametrize("name", ["mean", "std"])
     def test_another_number_of_channels(self, name: str) -> None:
-        with pytest.raises(ValueError, match=rf"^preprocess\.{name} has 1 numbers, the images 3 channels$"):
+        with pytest.raises(ValueError, match=rf"^preprocess\.{name} has 1 number, the images 3 channels$"):
             apply_arithmetic(images(2, 8, 8, 3), Preprocess(**{name: (0.5,)}))  # pyright: ignore
 
 

@@ -295,7 +295,7 @@ models:
         self, refused: Refused, text: str, line: int, column: int, key: str, first: int
     ) -> None:
         says(
-            refused(text), where=f"FILE, line {line}, column {column}", found=f'the key "{key}" stands at line {first}'
+            refused(text), where=f"FILE, line {line}, column {column}", found=f'the key "{key}" is also at line {first}'
         )
 
     @pytest.mark.parametrize(

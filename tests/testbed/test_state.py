@@ -284,7 +284,7 @@ class TestFetch:
 
     def test_another_file_is_refused(self, known: Registry, file_server: FileServer, cache: Path) -> None:
         file_server.change("c.tar.gz", body=b"other")
-        with pytest.raises(HashMismatchError, match=r"^c\.tar\.gz is offered, but not with the promised content\n"):
+        with pytest.raises(HashMismatchError, match=r"^c\.tar\.gz was found, but not with the expected checksum\n"):
             list(fetch_all(known, ["set"]))
         assert not (cache / "datasets" / "c.tar.gz").exists()
 

@@ -103,7 +103,7 @@ class TestDownloads:
 
     def test_another_file(self, entry: Any, file_server: FileServer, cache: Path) -> None:
         model = entry(file_server.put("w.pt", BODY), "0" * 64)
-        with pytest.raises(HashMismatchError, match="is offered, but not with the promised content"):
+        with pytest.raises(HashMismatchError, match="was found, but not with the expected checksum"):
             find_weights(model)
         assert local_weights(model) is None
 
@@ -170,7 +170,7 @@ class TestWeightsThatALibraryNames:
         (tmp_path / "model.safetensors").write_bytes(BODY)
         assert find_weights(model, hub_file=tmp_path / "model.safetensors").sha256 == SHA256
         promised = model.model_copy(update={"sha256": "0" * 64})
-        with pytest.raises(HashMismatchError, match=r"^a file is not the promised one\n"):
+        with pytest.raises(HashMismatchError, match=r"^a file does not have the expected checksum\n"):
             find_weights(promised, hub_file=tmp_path / "model.safetensors")
 
 
@@ -186,7 +186,7 @@ class TestUnknownHash:
         assert len(file_server.requests) == 1
         weights.path.write_bytes(b"others")
         assert complaint(HashMismatchError, find_weights, one).startswith(
-            f"a file is not the promised one\n  where:    {weights.path}\n"
+            f"a file does not have the expected checksum\n  where:    {weights.path}\n"
         )
 
     def test_trap_29_files_of_one_name_lie_side_by_side(self, entry: Any, file_server: FileServer, cache: Path) -> None:

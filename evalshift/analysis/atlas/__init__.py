@@ -1,1 +1,1 @@
-"""All published testbeds together: what is known of a model, and of a pair of sets."""
+"""All published testbeds together: results of a model, and of a pair of test sets."""

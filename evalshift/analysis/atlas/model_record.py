@@ -1,4 +1,4 @@
-"""All that published testbeds say of one model: accuracies, ranks, distances from lines."""
+"""The results of one model in published testbeds: accuracies, ranks, distances from lines."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -33,8 +33,8 @@ class PairResult:
 
     distance        from the line through the other models, on the probit scale, with `p_holm` over them all
     group_distance  from the line through the other models trained on the same data, likewise
-    matched_models  how many other models have the same original accuracy; `matched_rank` by effective robustness among
-                    these and itself, with the ranks that Holm's tests against these leave open (`matched_models`)
+    matched_models  number of other models with the same original accuracy; `matched_rank` by effective robustness among
+                    these and itself, with its confidence set from Holm's tests (`matched_models`)
     """
 
     pair: str
@@ -61,7 +61,7 @@ class ModelRecord:
     pairs: tuple[PairResult, ...]
 
     def facts(self) -> dict[str, Any]:
-        """All of it as JSON holds it."""
+        """The record as a JSON-serializable dict."""
         model, testbed = self.found.model, self.found.testbed
         return {
             "testbed": testbed.name,
@@ -78,7 +78,7 @@ class ModelRecord:
 
 
 def model_record(found: FoundModel, details: bool = True) -> ModelRecord:
-    """What the testbed of a model says of it; without `details`, not on pairs that are parts of another one."""
+    """The results of a model in its testbed; without `details`, excluding pairs that are parts of another one."""
     sets = [_set_result(found, dataset, metric) for dataset in found.testbed.images for metric in METRICS]
     pairs = [_pair_result(found, pair) for pair in (found.testbed.pairs if details else found.testbed.main_pairs)]
     return ModelRecord(found, tuple(filter(None, sets)), tuple(filter(None, pairs)))

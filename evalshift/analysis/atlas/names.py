@@ -29,11 +29,11 @@ class FoundModel:
 
 
 def find_models(name: str, registry: "Registry | None" = None) -> list[FoundModel]:
-    """The published models of this name, in any case of letters; at every image size where the name has none.
+    """The published models of this name, ignoring case; at every image size if the name has none.
 
     The name is that of a testbed's model, of an entry of the registry (for timm's and torchvision's weights, those
     weights), of timm's weights ("timm/resnet50.a1_in1k", "hf-hub:timm/…"), or a glob.
-    Raises UsageError with the nearest name where there is none.
+    Raises UsageError with the nearest name if there is none.
     """
     wanted = _names_of(name, registry)
     models = list(published_models())
@@ -65,7 +65,7 @@ def published_models() -> Iterable[FoundModel]:
 
 
 def same_architecture(name: str) -> list[str]:
-    """Other published weights of a network that is named without a tag: "resnet50" → "resnet50.a1_in1k", …"""
+    """Published weights of a network named without a tag: "resnet50" → "resnet50.a1_in1k", …"""
     names = (one.model.name for one in published_models())
     return [known for known in dict.fromkeys(names) if known.lower().startswith(f"{name.lower()}.")]
 
@@ -75,7 +75,7 @@ def _known_as(model: PublishedModel) -> tuple[str, str]:
 
 
 def _names_of(name: str, registry: "Registry | None") -> list[str]:
-    """What the name may be called in testbeds, in small letters; the name as given first."""
+    """Names that the model may have in testbeds, in lower case; the given name first."""
     bare = _PREFIX.sub("", name)
     names = [bare.lower()]
     entry = None if registry is None else registry.models.get(name)

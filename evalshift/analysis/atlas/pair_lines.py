@@ -29,8 +29,8 @@ class PairLines:
     slope, offset  of the line through the models of the line; NaN where there are too few
     distance     new accuracy minus that on the line through the other models, a fraction; NaN without a line
     p_value, p_holm  of that distance, see `scatter_test`
-    baseline     which models the publication has in its line; in_line: those that the line goes through, no outliers
-    groups       the lines by training data; `group_distance` and `group_p_holm` are as above, within the group
+    baseline     which models the publication fits its line to; in_line: these without outliers
+    groups       the lines by training data; `group_distance` and `group_p_holm` as above, within the group
     """
 
     testbed: PublishedTestbed
@@ -63,7 +63,7 @@ class PairLines:
         return off[np.argsort(-np.abs(self.distance[off]), kind="stable")]
 
     def matched(self, model: int) -> MatchedModels | None:
-        """The model at this position among those of the same original accuracy; None without a line or others."""
+        """The model at this position compared with models of equal original accuracy; None without line or others."""
         try:
             found = matched_models(
                 self.outcomes.counts,
@@ -79,7 +79,7 @@ class PairLines:
 
 @cache
 def pair_lines(testbed: str, pair: str, metric: str = "top1") -> PairLines:
-    """The lines of one pair of a published testbed; UsageError where nothing was published on it."""
+    """The lines of one pair of a published testbed; raises UsageError if nothing was published on it."""
     published = load_published(testbed)
     outcomes = published_outcomes(published, pair)[metric]
     original_correct, original_total, new_correct, new_total = outcomes.counts

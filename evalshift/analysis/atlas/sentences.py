@@ -1,4 +1,4 @@
-"""What is found on a pair of a published testbed, in words."""
+"""Findings on a pair of a published testbed, as sentences."""
 
 import math
 
@@ -14,7 +14,7 @@ _MOST_NAMED = 12
 
 
 def pair_findings(lines: PairLines) -> tuple[str, ...]:
-    """The line of all models, the lines by training data, the models off the line, and notes on either set."""
+    """The line of all models, the lines by training data, the models far from the line, and notes on both sets."""
     sets = (lines.outcomes.original, lines.outcomes.new)
     notes = (
         f"{lines.outcomes.titles.dataset(name)}: {note}." for name in sets if (note := lines.testbed.notes.get(name))

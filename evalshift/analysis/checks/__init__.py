@@ -1,1 +1,1 @@
-"""Is a number wrong? Measured and published accuracies, predictions that look wrong, models far off the line."""
+"""Plausibility checks: published accuracies, implausible predictions, models far from the line."""

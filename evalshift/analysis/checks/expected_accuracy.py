@@ -1,4 +1,4 @@
-"""Expected accuracy: is each model's accuracy the published one, and if not, what most likely went wrong."""
+"""Expected accuracy check: does each model have its published accuracy, and if not, what is the likely cause?"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,13 +28,14 @@ AS_PUBLISHED, FEW_IMAGES, CHANCE_ONLY, FAILS = VERDICTS = (
 
 @dataclass(frozen=True, eq=False)
 class ExpectedAccuracyCheck:
-    """Accuracies beside published ones, one per cell; see `check_expected_accuracy`.
+    """Measured and published accuracies, one per cell; see `check_expected_accuracy`.
 
-    published    as it was printed, a fraction
+    published    as printed, a fraction
     difference   accuracy minus published, a fraction
-    images       by how many images the count lies above (+) or below (−) those that round to the published accuracy
-    p_value      two-sided, exact, of counts drawn at the published accuracy: were the images others than the published
-    p_holm       the same adjusted over the cells, by Holm
+    images       number of images by which the count is above (+) or below (−) those that round to the published
+                 accuracy
+    p_value      two-sided exact binomial test of the count against the published accuracy, as for other images
+    p_holm       adjusted over the cells by Holm
     verdict      one of `VERDICTS`, best first
     """
 
@@ -52,14 +53,14 @@ def check_expected_accuracy(
     published: Float[np.ndarray, " cell"],
     level: float = 0.95,
 ) -> ExpectedAccuracyCheck:
-    """Hold accuracies against the published ones of the same model on the same set.
+    """Compare accuracies with the published ones of the same model on the same set.
 
-    Takes counts, and published accuracies as fractions with the digits that they were printed with: these make an
-    interval, for all that rounds to 0.917 was published as 0.917. The published accuracy was measured on the very same
-    images, so no chance lies between the two: "as published" means a count that rounds to it, "within a few images"
-    one that is off by at most 1 image in 2,000 (at least 1), as other libraries and devices bring it. Beyond that
-    something differs. How much it takes is said by the exact binomial test, which asks what other images of the same
-    kind would give: "within sampling error only" lies inside (Holm's p at least 1 − level), "fails" outside.
+    Takes counts, and published accuracies as fractions with their printed digits, which define an interval: everything
+    that rounds to 0.917 was published as 0.917. The published accuracy was measured on the same images, so sampling
+    error does not explain a difference: "as published" means that the count rounds to it, "within a few images" that it
+    differs by at most 1 image in 2,000 (at least 1), as other libraries and devices can cause. Larger differences are
+    classified by the exact binomial test, as if the images were a new sample: "within sampling error only" if Holm's p
+    is at least 1 − level, otherwise "fails".
     Raises ValueError for impossible counts, a published accuracy outside [0, 1] or a level outside (0, 1).
     Source: the two one-sided tests that make Clopper and Pearson's interval, Biometrika 26(4), 1934, 404-413.
 
@@ -100,12 +101,12 @@ def expected_accuracy_table(
     provenance: Mapping[str, Sequence[Provenance]] | None = None,
     level: float = 0.95,
 ) -> pd.DataFrame:
-    """Published and found accuracies of a pair: one row per model and set whose published accuracy the registry holds.
+    """Published and measured accuracies of a pair: one row per model and set with a published accuracy.
 
-    Takes top-1 counts. With the predictions on either set the likely cause is looked for in them, otherwise in the
-    size of the difference. Columns: model, dataset, published, correct, total, accuracy, difference, images, p_value,
-    p_holm, verdict, likely_cause ("" where the accuracy is the published one), selected_on ("test" where the checkpoint
-    was chosen by its accuracy on the test set, which flatters both numbers). Farthest off first.
+    Takes top-1 counts. The likely cause of a difference is inferred from the predictions on the set if available,
+    otherwise from its size. Columns: model, dataset, published, correct, total, accuracy, difference, images, p_value,
+    p_holm, verdict, likely_cause ("" if the accuracy is as published), selected_on ("test" if the checkpoint was
+    selected by its accuracy on the test set, which inflates both numbers). Largest differences first.
     """
     rows = _published_rows(outcomes)
     table = pd.DataFrame(rows, columns=["model", "dataset", "published", "correct", "total", "selected_on"])
@@ -144,7 +145,7 @@ def expected_accuracy_table(
 
 
 def _published_rows(outcomes: Outcomes) -> list[dict[str, Any]]:
-    """One per model and set whose published accuracy the registry holds; `side` is 0 for the original set, else 1."""
+    """One row per model and set with a published accuracy; `side` is 0 for the original set, else 1."""
     sides = (
         (outcomes.original, outcomes.original_correct, outcomes.original_total),
         (outcomes.new, outcomes.new_correct, outcomes.new_total),
@@ -167,9 +168,9 @@ def _published_rows(outcomes: Outcomes) -> list[dict[str, Any]]:
 
 
 def expected_accuracy_notes(table: pd.DataFrame, most: int = 5) -> tuple[str, ...]:
-    """What a reader must know of it, in sentences: which accuracies are not the published ones, and why.
+    """Sentences on accuracies that differ from the published ones, with likely causes.
 
-    The `most` that are farthest off have a sentence each, the others one together.
+    The `most` largest differences have one sentence each, the others share one.
     """
     off = table[table["verdict"].isin([CHANCE_ONLY, FAILS])]
     notes = [off_words(row) for row in off.head(most).to_dict("records")]
@@ -193,7 +194,7 @@ def off_words(row: Mapping[Any, Any]) -> str:
 
 
 def as_printed(published: float) -> str:
-    """A published accuracy in per cent, with the digits that it has.
+    """A published accuracy in percent, with its printed digits.
 
     >>> as_printed(0.9173), as_printed(0.926), as_printed(0.930689), as_printed(1.0)
     ('91.73', '92.6', '93.0689', '100')

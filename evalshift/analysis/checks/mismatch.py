@@ -1,4 +1,4 @@
-"""Why an accuracy differs from the published one: by what the predictions show, else by the size of the difference."""
+"""Likely causes of a difference from the published accuracy: from the predictions, else from its size."""
 
 from evalshift.analysis.checks.plausibility import Cause, likely_causes
 from evalshift.analysis.outcomes import ImagePredictions
@@ -37,10 +37,10 @@ def likely_mismatch(
     predictions: ImagePredictions | None = None,
     resized: bool | None = None,
 ) -> str:
-    """Why an accuracy most likely differs from the published one, in words; "" where it does not.
+    """Likely cause of a difference from the published accuracy, in words; "" without a difference.
 
-    predictions   of this one model, where they are stored
-    resized       whether the images were resized before they came to the model; None where that is not known
+    predictions   of this model, if stored
+    resized       whether the images were resized before inference; None if unknown
     """
     number = _another_number(total, published, dataset)
     if abs(images_off(correct, total, published)) <= few_images(total):
@@ -66,7 +66,7 @@ def causes_of(predictions: ImagePredictions, published: float | None = None) -> 
 
 
 def _another_number(total: int, published: float, dataset: str) -> str:
-    """That the accuracy was not measured on as many images as it was published for, where that can be seen."""
+    """A sentence if the accuracy was published for another number of images, where that can be inferred."""
     official = _OFFICIAL.get(dataset, total)
     if total != official:
         return (

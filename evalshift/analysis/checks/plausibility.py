@@ -1,10 +1,10 @@
-"""Predictions that look wrong: the likely cause, each finding with the number that shows it.
+"""Implausible predictions and their likely causes, each finding with the numbers behind it.
 
-Nothing is corrected here. A finding says what the predictions look like; whoever made them knows whether it is so.
+Nothing is corrected here: a finding is a hint to whoever made the predictions.
 
-Sound predictions of any accuracy are to pass: all checks together raise a false alarm for at most 1 in 1,000 sound
-models (10 to 1,000 classes, 1 to 50 images per class, accuracy from chance to 100 %), and untrained networks pass as
-well. `benchmarks/false_alarms.py` measures the rate.
+Valid predictions of any accuracy should pass: all checks together raise a false alarm for at most 1 in 1,000 valid
+models (10 to 1,000 classes, 1 to 50 images per class, accuracy from chance to 100 %), and untrained networks pass too.
+`benchmarks/false_alarms.py` measures the rate.
 """
 
 import hashlib
@@ -40,11 +40,11 @@ TopClasses = Int[np.ndarray, "n k"]
 
 @dataclass(frozen=True)
 class Cause:
-    """What is most likely wrong with the predictions of one model on one set; see `likely_causes`.
+    """A likely error in the predictions of one model on one set; see `likely_causes`.
 
     kind      "column order", "class order", "row order", "input", "other images" or "missing classes"
-    sentence  what was found, with its numbers, and what leads to it
-    correct   how many predictions would be correct without it; None where that cannot be known
+    sentence  the finding, with its numbers, and how it arises
+    correct   number of predictions that would be correct without the error; None if unknown
     """
 
     kind: str
@@ -61,25 +61,24 @@ def likely_causes(
     published: float | None = None,
     confidence: float | None = None,
 ) -> tuple[Cause, ...]:
-    """What is most likely wrong with one model's predictions on one set; empty where nothing looks wrong.
+    """Likely errors in one model's predictions on one set; empty if they are plausible.
 
-    top           class numbers, best first, one row per image; −1 where there is no prediction, which is not judged
-    labels        class numbers, in the same order of images
+    top           class numbers, best first, one row per image; −1 for no prediction, which is ignored labels
+                  class numbers, in the same order of images
     class_names   one name per class
-    ids           the images' names, where they are known
-    published     the accuracy in [0, 1] that the model should have on these images, where that is known
-    confidence    mean probability of the first prediction, in [0, 1], where probabilities are known
+    ids           the images' names, if known
+    published     expected accuracy of the model on these images, in [0, 1], if known
+    confidence    mean probability of the first prediction, in [0, 1], if known
 
-    Looks for predictions that another order of columns, classes or rows makes correct; else for predictions that crowd
-    into few classes, that are correct by chance alone, or that leave classes out. An order counts as found where it
-    raises the accuracy by a point or more, where McNemar's exact test, over all orders tried, has p < 1e-4, and where
-    the predictions then look like those of a trained network: most classes are named most often for their own images,
-    and the accuracy is five times that of guessing (75 % at most), or nearly the published one. An order of classes
-    that is none of the known ones is fitted (the one-to-one map with the most correct predictions) on one half of each
-    class's images, and judged on the other. Crowded predictions, and predictions that are correct by chance alone, are
-    what an untrained network gives too, so they count only where something promises more: the published accuracy, or a
-    confidence far above what is correct.
-    Raises ValueError where there are no images, or not one label per image.
+    Checks whether another order of columns, classes or rows makes the predictions correct; otherwise, whether they
+    concentrate on few classes, are correct at chance level, or omit classes. An order is reported if it raises the
+    accuracy by a point or more, if McNemar's exact test over all orders tried has p < 1e-4, and if the predictions then
+    resemble those of a trained network: most classes are predicted most often for their own images, and the accuracy is
+    five times that of guessing (at most 75 %), or close to the published one. An unknown order of classes is fitted
+    (the one-to-one map with the most correct predictions) on half of each class's images, and evaluated on the other
+    half. An untrained network also predicts few classes or at chance level, so these findings need evidence of
+    training: the published accuracy, or a confidence far above the accuracy.
+    Raises ValueError if there are no images, or not one label per image.
     Source: the best map is an assignment problem, Kuhn 1955, Naval Research Logistics Quarterly 2, 83-97.
 
     >>> labels = np.arange(600) % 10
@@ -118,10 +117,10 @@ def _check_shapes(top: np.ndarray, labels: np.ndarray) -> None:
 
 
 def _looks_trained(read: np.ndarray, labels: np.ndarray, classes: int, published: float | None) -> bool:
-    """Whether predictions, read in some order, are what a trained network gives.
+    """Whether predictions, read in some order, resemble those of a trained network.
 
-    An untrained network's predictions depend on the image too, so the best of many orders lifts its accuracy far above
-    chance; but they crowd into few classes, so that most classes are never named for their own images.
+    An untrained network's predictions also depend on the image, so the best of many orders can raise its accuracy far
+    above chance; but they concentrate on few classes, so that most classes are never predicted for their own images.
     """
     accuracy = float((read == labels).mean())
     if published is not None and accuracy >= 0.9 * published:
@@ -134,7 +133,7 @@ def _looks_trained(read: np.ndarray, labels: np.ndarray, classes: int, published
 
 
 def _is_better(now: Bool[np.ndarray, " n"], then: Bool[np.ndarray, " n"], tried: int) -> bool:
-    """Whether predictions are correct so much more often, as one of `tried` ways, that chance does not explain it."""
+    """Whether predictions are significantly more often correct, adjusted for the number of orders tried."""
     lost, won = int((now & ~then).sum()), int((then & ~now).sum())
     if won - lost < _LEAST_GAIN * len(now):
         return False
@@ -181,7 +180,7 @@ def _known_class_order(
 
 
 def _class_orders(class_names: Sequence[str]) -> Iterator[tuple[str, np.ndarray]]:
-    """Ways of numbering classes that are mistaken for one another: words, and the class that each number stands for."""
+    """Numberings of classes that are often confused: a description, and the class of each number."""
     classes = len(class_names)
     numbers = np.arange(classes)
     as_text = np.array(sorted(range(classes), key=str))
@@ -232,7 +231,7 @@ def _row_order(
 
 @lru_cache(maxsize=4)  # the same for every model of a set
 def _reordered(labels: bytes, kind: str, ids: tuple[str, ...]) -> tuple[tuple[str, ...], list[np.ndarray]]:
-    """Words for each order that rows are mistakenly stored in, and the labels in it."""
+    """A description of each order in which rows are often stored by mistake, and the labels in that order."""
     known = np.frombuffer(labels, kind)
     # Of a million images, the orders themselves would take half a gigabyte.
     small = known.astype(np.result_type(np.min_scalar_type(known.min()), np.min_scalar_type(known.max())))
@@ -241,7 +240,7 @@ def _reordered(labels: bytes, kind: str, ids: tuple[str, ...]) -> tuple[tuple[st
 
 
 def _row_orders(labels: np.ndarray, ids: tuple[str, ...]) -> Iterator[tuple[str, np.ndarray]]:
-    """Words, and the image that each row belongs to."""
+    """A description, and the image of each row."""
     met = {_digest(np.arange(len(labels)))}
     for words, order in _orders_of_rows(len(labels)):
         if (digest := _digest(order)) not in met:
@@ -315,7 +314,7 @@ def _confusion(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.nd
 
 
 def _best_map(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
-    """The class that each predicted number is best read as, one to one; a number never predicted stays where it can."""
+    """The best one-to-one map from predicted numbers to classes; unused numbers keep their class if possible."""
     confusion = _confusion(labels, predicted, classes).astype(np.float64)
     # Less than an image in all, so that it decides between maps of equal worth alone.
     confusion[np.diag_indices(classes)] += 0.5 / classes
@@ -350,7 +349,7 @@ def _crowded(
     published: float | None,
     confidence: float | None,
 ) -> Cause | None:
-    """Predictions that crowd into a class or a few: the network did not see the images that it was trained for."""
+    """Predictions that concentrate on one or a few classes: the network's input was not as in training."""
     classes = len(class_names)
     named, truth = (np.bincount(numbers, minlength=classes) / len(labels) for numbers in (predicted, labels))
     most = int(np.argmax(named - truth))
@@ -400,7 +399,7 @@ def _by_chance(
 
 
 def _missing_classes(predicted: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> Cause | None:
-    """Classes that are never predicted, though a model this good would predict them."""
+    """Classes that are never predicted, although a model of this accuracy would predict them."""
     classes = len(class_names)
     truth, named = (np.bincount(numbers, minlength=classes) for numbers in (labels, predicted))
     missing = (truth > 0) & (named == 0)
@@ -425,7 +424,7 @@ def _missing_classes(predicted: np.ndarray, labels: np.ndarray, class_names: Seq
 
 
 def _chance_never_correct(accuracy: float, images: np.ndarray) -> np.ndarray:
-    """Probability that a class of so many images has no correct prediction, for a sound model.
+    """Probability that a class with this many images has no correct prediction, for a valid model.
 
     The classes' accuracies vary: with p ~ Beta(κa, κ(1 − a)), E[(1 − p)ⁿ] = B(κa, κ(1 − a) + n) / B(κa, κ(1 − a)).
     Accuracies of 0 and 1 become (k + ½)/(n + 1).

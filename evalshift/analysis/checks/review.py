@@ -1,4 +1,4 @@
-"""What looks wrong in stored predictions, in sentences: for a report, and for who has just imported or run them."""
+"""Sentences on implausible stored predictions, for reports and after a run or an import."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -29,11 +29,11 @@ _WORDS = {
 
 @dataclass(frozen=True, eq=False)
 class Review:
-    """What looks wrong on a pair.
+    """Implausible results on a pair.
 
     expected_accuracy   see `expected_accuracy_table`
-    notes               a sentence for each accuracy that is not the published one, for predictions that look wrong, and
-                        for each model far off the line of the other models; empty where nothing looks wrong
+    notes               a sentence for each accuracy that differs from the published one, for implausible predictions,
+                        and for each model far from the line of the other models; empty if there are none
     """
 
     expected_accuracy: pd.DataFrame
@@ -41,7 +41,7 @@ class Review:
 
 
 def review_pair(stored: StoredPair, level: float = 0.95) -> Review:
-    """Look at all that is stored on a pair: published accuracies, predictions, and the line of the models."""
+    """Check everything stored on a pair: published accuracies, predictions, and the line of the models."""
     outcomes = stored.outcomes["top1"]
     table = expected_accuracy_table(outcomes, stored.predictions, stored.provenance, level)
     judged = set(zip(table["model"], table["dataset"], strict=True))
@@ -50,11 +50,11 @@ def review_pair(stored: StoredPair, level: float = 0.95) -> Review:
 
 
 def review_predictions(results: Results, predictions: Iterable[tuple[str, str]]) -> tuple[str, ...]:
-    """What looks wrong in some stored predictions, each named by its dataset and model, in sentences.
+    """Sentences on implausible predictions among the given ones, with their dataset and model.
 
-    Looks at the predictions themselves, and at the line of every stored pair that one of them belongs to. Imported
-    counts have no predictions per image, so only the line is looked at.
-    Raises StoreError where the results cannot be read.
+    Checks the predictions themselves, and the line of every stored pair that includes one of them. Imported counts have
+    no predictions per image, so only the line is checked.
+    Raises StoreError if the results cannot be read.
     """
     wanted = list(dict.fromkeys(predictions))
     notes = []
@@ -75,7 +75,7 @@ def review_predictions(results: Results, predictions: Iterable[tuple[str, str]])
 
 
 def line_notes(outcomes: Outcomes, only: set[str] | None = None) -> tuple[str, ...]:
-    """A sentence for each model far off the line of the other models, farthest first; of `only` these, if given."""
+    """A sentence for each model far from the line of the other models, farthest first; only for `only`, if given."""
     totals = np.full(len(outcomes), outcomes.original_total), np.full(len(outcomes), outcomes.new_total)
     found = off_the_line(outcomes.original_correct, totals[0], outcomes.new_correct, totals[1])
     with np.errstate(invalid="ignore"):  # NaN where too few models make a line
@@ -122,7 +122,7 @@ def _in_words(cause: Cause, model: str, dataset: str) -> str:
 
 
 def expected_accuracy_words(table: pd.DataFrame) -> str | None:
-    """How many accuracies are the published ones, in a sentence; None where none was published."""
+    """A sentence on how many accuracies are as published; None if none was published."""
     if len(table) == 0:
         return None
     counts = {verdict: int((table["verdict"] == verdict).sum()) for verdict in _WORDS}

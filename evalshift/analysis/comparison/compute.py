@@ -44,7 +44,7 @@ _COUNTS_ALONE = (
 
 @dataclass(frozen=True, eq=False)
 class _Source:
-    """One pair as it is stored or published; `families` are those that its publication leaves out of the line."""
+    """One stored or published pair; `families` are those that its publication leaves out of the line."""
 
     outcomes: Outcomes
     predictions: tuple[ImagePredictions, ImagePredictions] | None
@@ -138,11 +138,11 @@ def _stored_sources(store: Results, titles: PresentTitles, pair: str) -> dict[st
 
 @dataclass(frozen=True, eq=False)
 class _Compared:
-    """The models of a pair that are compared, in the order in which they were named.
+    """The compared models of a pair, in the order in which they were named.
 
-    places       where they stand among the models of the pair
+    places       their positions among the models of the pair
     predictions  of these models on both sets; None where one of them has counts alone
-    left_out     families that the line of effective robustness is fitted without
+    left_out     families left out of the line of effective robustness
     options      with the scale of this pair
     """
 
@@ -159,7 +159,7 @@ class _Compared:
         return [counts[self.places] for counts in self.source.outcomes.counts]
 
     def robustness(self) -> RobustnessDifferences:
-        """Effective robustness and its differences; AnalysisError where no line can be fitted."""
+        """Effective robustness and its differences; raises AnalysisError if no line can be fitted."""
         outcomes = self.source.outcomes
         mask = np.zeros(len(outcomes), bool)
         mask[self.places] = True
@@ -174,7 +174,7 @@ class _Compared:
         return found.of(np.argsort(np.argsort(self.places)))  # it is in the order of all models
 
     def matched(self) -> MatchedModels:
-        """Each model among those of its original accuracy; AnalysisError where no line can be fitted."""
+        """Each model compared with those of its original accuracy; raises AnalysisError if no line can be fitted."""
         outcomes = self.source.outcomes
         return matched_models(
             outcomes.counts,
@@ -186,7 +186,7 @@ class _Compared:
         )
 
     def notes(self) -> tuple[str, ...]:
-        """What to know of the results and of how they are compared."""
+        """Notes on the results and on the method of comparison."""
         source = self.source
         provenance = {model: source.provenance[model] for model in self.models if model in source.provenance}
         counts_alone = () if self.predictions is not None else (_COUNTS_ALONE,)
@@ -233,7 +233,7 @@ def _compare_pair(
 
 
 def _named(wanted: Sequence[str], outcomes: Outcomes) -> list[str]:
-    """The models of these names and globs, each once; UsageError for one that matches none."""
+    """The models of these names and globs, each once; raises UsageError for one that matches none."""
     chosen: dict[str, None] = {}
     for name in wanted:
         matches = matching(name, outcomes.models)
@@ -266,7 +266,7 @@ def _predictions_of(source: _Source, models: Sequence[str]) -> tuple[ImagePredic
 
 
 def _covariances(source: _Source) -> tuple[np.ndarray, np.ndarray] | None:
-    """Of the accuracies of all models on either set; None where one has counts alone, or the sets share images."""
+    """Covariances of all models' accuracies on each set; None if one has only counts, or if the sets share images."""
     if source.predictions is None or source.predictions[0].models != source.outcomes.models:
         return None
     if shared_image_numbers(*source.predictions) is not None:

@@ -28,12 +28,12 @@ from evalshift.titles import Titles
 
 @dataclass(frozen=True, eq=False)
 class Differences:
-    """One quantity of c models, each against each: entry [i, j] is of model i minus model j.
+    """Pairwise differences of one quantity between c models: entry [i, j] is model i minus model j.
 
     difference   fractions
     interval     of the difference; NaN on the diagonal
-    p_value      that both models are the same; NaN on the diagonal, and everywhere where there is no test
-    p_holm       the same, adjusted over the pairs of chosen models
+    p_value      for the null hypothesis of no difference; NaN on the diagonal, and everywhere without a test
+    p_holm       adjusted over the pairs of chosen models
     """
 
     difference: Float[np.ndarray, "c c"]
@@ -42,7 +42,7 @@ class Differences:
     p_holm: Float[np.ndarray, "c c"]
 
     def is_significant(self, first: int, second: int, level: float) -> bool:
-        """Whether two models differ: by the adjusted p-value, or by the interval where there is no test."""
+        """Whether two models differ significantly: by the adjusted p-value, or by the interval without a test."""
         p_value = float(self.p_holm[first, second])
         if not math.isnan(p_value):
             return p_value < 1 - level
@@ -55,13 +55,13 @@ class PairComparison:
 
     models        c names, in the order in which they were chosen
     accuracies    on the original and on the new set, shape (c,) each, and their intervals
-    distances     effective robustness of each, a fraction; or why it is not computed
-    matched       each among the models of the line that have its original accuracy; or why that is not computed
-    differences   of "original" and "new" accuracy, "drop" and effective "robustness", or why one is not computed
+    distances     effective robustness of each, a fraction, or the reason why it is not computed
+    matched       each compared with models of its original accuracy in the line, or the reason why it is not computed
+    differences   in "original" and "new" accuracy, "drop" and effective "robustness", or the reason why one is missing
     only          per set, images that one model classifies correctly and another does not; None from counts alone
     predictions   of the chosen models on both sets; None from counts alone
-    line_models   how many other models the line of effective robustness goes through
-    scale_choice  how its scale was chosen; None where it was asked for
+    line_models   number of other models in the line of effective robustness
+    scale_choice  how its scale was chosen; None if the caller named it
     """
 
     original: str
@@ -84,7 +84,7 @@ class PairComparison:
 
     @property
     def scale_sentence(self) -> str | None:
-        """Which scale was chosen for the line, and why; None where it was asked for, or where there is no line."""
+        """Which scale was chosen for the line, and why; None if the caller named it, and without a line."""
         if self.scale_choice is None or or_else(self.distances, None) is None:
             return None
         return chosen_scale_sentence(self.scale_choice)
@@ -96,15 +96,15 @@ class PairComparison:
 
     @cached_property
     def verdict(self) -> str:
-        """What the numbers say, in two sentences: accuracy, then robustness."""
+        """The result in two sentences: accuracy, then robustness."""
         return verdict(self, 0, 1) if len(self.models) == 2 else matrix_verdict(self)
 
     @property
     def accuracy_table(self) -> pd.DataFrame:
         """One row per model, fractions: accuracies with their intervals, drop, effective robustness.
 
-        `same_accuracy_models` counts the other models of its original accuracy, 0 where they are not known;
-        `same_accuracy_rank` is its rank in effective robustness among these and itself, with its confidence set.
+        `same_accuracy_models` counts the other models of its original accuracy, 0 if unknown; `same_accuracy_rank` is
+        its rank in effective robustness among these and itself, with its confidence set.
         """
         original, new = self.accuracies
         matched = or_else(self.matched, None)
@@ -156,9 +156,9 @@ class PairComparison:
     def images(self, first: str | None = None, second: str | None = None) -> pd.DataFrame:
         """The images that only one of two models classifies correctly, in the order of the sets.
 
-        One row per image: dataset, id, label, correct (the model that is), and what each of the two predicts, as names
-        of classes. Without names, of the first two models.
-        Raises UsageError for a model that is not compared, AnalysisError where only counts are known.
+        One row per image: dataset, id, label, correct (the name of the correct model), and the class predicted by each
+        of the two. By default, compares the first two models.
+        Raises UsageError for a model that is not compared, AnalysisError if only counts are known.
         """
         names = [first or self.models[0], second or self.models[1]]
         for name in names:
@@ -177,7 +177,7 @@ class PairComparison:
         return pd.concat(parts, ignore_index=True)
 
     def facts(self) -> dict[str, Any]:
-        """All of it but the images, as what JSON holds."""
+        """Everything except the images, as a JSON-serializable dict."""
         return {
             "original": self.original,
             "new": self.new,
@@ -217,14 +217,14 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """What the numbers say, in two sentences for each pair."""
+        """The result in two sentences for each pair."""
         if len(self.pairs) == 1:
             return self.pairs[0].verdict
         return "\n".join(f"{one.name}: {one.verdict}" for one in self.pairs)
 
     @property
     def table(self) -> pd.DataFrame:
-        """As `PairComparison.table`, with the pair as first column."""
+        """Like `PairComparison.table`, with the pair as first column."""
         return pd.concat([one.table.assign(pair=one.name)[["pair", *one.table]] for one in self.pairs])
 
     def images(self, first: str | None = None, second: str | None = None) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Where the letters of a text stand, worked out once: matplotlib does so in each pass of a layout, for each format."""
+"""Where the letters of a text stand, computed once: matplotlib does so in each pass of a layout, for each format."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ _known: dict[str, dict[tuple[Any, ...], Any]] = {}
 
 @contextmanager
 def quick_text() -> Iterator[None]:
-    """Have matplotlib take what it worked out for the same text in the same font, size and resolution.
+    """Have matplotlib take what it computed for the same text in the same font, size and resolution.
 
     The settings of fonts are those at the beginning, and must not change.
     """

@@ -14,7 +14,7 @@ from evalshift.testbed.limits import limit_of
 
 
 def with_given_corrections(stored: StoredPair, files: Mapping[str, str | Path]) -> StoredPair:
-    """The pair with the corrected labels of these files, dataset → path, in place of any that are stored.
+    """The pair with the corrected labels of these files, dataset → path, instead of any that are stored.
 
     A dataset in a view, or the first images of one, is also meant by its name without that. Pairs
     without predictions stay as they are.

@@ -1,4 +1,4 @@
-"""Titles of the registry as it is now, in place of those that were stored when the models ran."""
+"""Titles of the registry as it is now, instead of those that were stored when the models ran."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace

@@ -1,4 +1,4 @@
-"""Predictions of models on both sets of a pair, image by image and as counts."""
+"""Predictions of models on both sets of a pair, per image and as counts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,7 +13,7 @@ from evalshift.testbed.class_tree import ClassTree
 from evalshift.testbed.views import Superclasses
 from evalshift.titles import Titles, titles_of
 
-# How many of a model's first predictions may hold the label.
+# Number of first predictions among which the label counts as correct.
 METRICS = {"top1": 1, "top5": 5}
 
 
@@ -24,10 +24,10 @@ class Outcomes:
     metric                          "top1" or "top5"
     original_correct, new_correct   shape (m,), 0 to the total of their set, in the order of `models`
     attributes                      model -> facts of its registry entry ("family", "year", "title", ...)
-    dataset_titles                  name -> title of both sets and of a set of fresh images, where they have one
-    beside                          models that lines leave out, whatever their family
-    duplicates                      model -> an earlier one with the very same predictions, which lines count once
-    highlighted                     models that readers are to find first: named and marked wherever models are shown
+    dataset_titles                  name -> title of both sets and of a set of fresh images, if they have one
+    beside                          models left out of lines, whatever their family
+    duplicates                      model -> an earlier one with identical predictions, which lines count once
+    highlighted                     models named and marked wherever models are shown
     """
 
     original: str
@@ -58,7 +58,7 @@ class Outcomes:
 
     @cached_property
     def titles(self) -> Titles:
-        """What figures and tables call the models, their families and the datasets."""
+        """Titles of the models, their families and the datasets in figures and tables."""
         names = dict.fromkeys((self.original, self.new, *self.dataset_titles))
         return titles_of(
             {model: self.attributes.get(model, {}) for model in self.models},
@@ -76,7 +76,7 @@ class Outcomes:
         return tuple(_year(self.attributes.get(model, {}).get("year")) for model in self.models)
 
     def in_line(self, left_out: Sequence[str]) -> Bool[np.ndarray, " m"]:
-        """Which models lines are fitted to: all but those of the families left out, those beside, and duplicates."""
+        """Which models lines are fitted to: all except the families left out, `beside`, and duplicates."""
         inside = [
             (family is None or family not in left_out) and model not in self.beside and not self._is_counted(model)
             for model, family in zip(self.models, self.families, strict=True)
@@ -84,19 +84,19 @@ class Outcomes:
         return np.array(inside, dtype=bool)
 
     def distinct(self) -> tuple[Int[np.ndarray, " d"], Int[np.ndarray, " m"]]:
-        """The places of the models that are no duplicates, and of each model the place among these of its like."""
+        """Positions of the models that are not duplicates, and for each model the position of its equal among these."""
         kept = [place for place, model in enumerate(self.models) if not self._is_counted(model)]
         among = {self.models[place]: number for number, place in enumerate(kept)}
         like = [among[self.duplicates[model] if self._is_counted(model) else model] for model in self.models]
         return np.array(kept, dtype=np.int64), np.array(like, dtype=np.int64)
 
     def _is_counted(self, model: str) -> bool:
-        """Whether a model with the same predictions is among these."""
+        """Whether an earlier model with the same predictions is in the outcomes."""
         like = self.duplicates.get(model)
         return like is not None and like in self.models
 
     def of_line(self, left_out: Sequence[str]) -> "Outcomes":
-        """The same for the models that lines are fitted to."""
+        """The outcomes of the models that lines are fitted to."""
         return self.subset(np.flatnonzero(self.in_line(left_out)).tolist())
 
     def subset(self, places: Sequence[int]) -> "Outcomes":
@@ -111,25 +111,26 @@ class Outcomes:
 
 @dataclass(frozen=True, eq=False)
 class ImagePredictions:
-    """Predictions of m models on one set, image by image.
+    """Predictions of m models on one set, per image.
 
-    top          class numbers, best first, shape (m, n, k), in the smallest integer type that holds them; k is the
-                 least that any of the models keeps
-    labels       shape (n,); the first where images have several
+    top          class numbers, best first, shape (m, n, k), in the smallest sufficient integer type; k is the minimum
+                 over models of the number of stored predictions
+    labels       shape (n,); the first label of images with several
     ids          the images' names, in the set's order
     class_names  position = class number
-    attributes   what else is known of each image, such as its place: name → text, shape (n,)
-    confidence   mean probability of each model's first prediction, in [0, 1], None where it has none; () for none known
-    prob         probability of each first prediction, shape (m, n), in [0, 1]; NaN where a model has none; None where
-                 no model has any
-    accepted     all correct labels of each image, shape (n, c), shorter lists filled up with one of their own; None
-                 where each image has one
-    superclasses  of the classes, as the registry declares them
-    tree         of the classes, where one is known
-    corrected    corrected labels of each image, shape (n, c), rows filled up with −1, all of it where an image has
-                 none; None where no corrected labels are known
-    source       what the images are taken from, see `shared_images.image_source`; "" where that is not known
-    pictures     of each image, equal for the same picture in another set; None where nothing is known
+    attributes   further facts of each image, such as its location: name → text, shape (n,)
+    confidence   mean probability of each model's first prediction, in [0, 1], None for a model without; () if none is
+                 known
+    prob         probability of each first prediction, shape (m, n), in [0, 1]; NaN where a model has none; None if no
+                 model has any
+    accepted     all correct labels of each image, shape (n, c), shorter rows padded by repeating a label; None if each
+                 image has one
+    superclasses  of the classes, as declared in the registry
+    tree         class tree, if known
+    corrected    corrected labels of each image, shape (n, c), rows padded with −1 and all −1 for an image without; None
+                 if there are none
+    source       origin of the images, see `shared_images.image_source`; "" if unknown
+    pictures     a number per image, equal for the same picture in another set; None if unknown
     """
 
     dataset: str
@@ -150,7 +151,7 @@ class ImagePredictions:
 
     @property
     def truth(self) -> Int[np.ndarray, "..."]:
-        """What predictions are compared with: `accepted`, or `labels` where each image has one."""
+        """The labels that predictions are compared with: `accepted`, or `labels` if each image has one."""
         return self.labels if self.accepted is None else self.accepted
 
     @property
@@ -171,12 +172,12 @@ class ImagePredictions:
     def correct(self, metric: str = "top1") -> Correct:
         """Which images each model classifies correctly by "top1" or "top5".
 
-        Raises ValueError where the models keep fewer predictions than that takes.
+        Raises ValueError if fewer predictions per image are stored than the metric needs.
         """
         return self._hits(self.truth, metric)
 
     def correct_by_corrected(self, metric: str = "top1") -> Correct:
-        """The same by the corrected labels; False where an image has none. ValueError where none are known."""
+        """Like `correct`, by the corrected labels; False for an image without. Raises ValueError if there are none."""
         if self.corrected is None:
             raise ValueError(f"no corrected labels are known of {self.dataset}")
         # −1 also stands for "no prediction"; no prediction may equal it.
@@ -196,7 +197,7 @@ class ImagePredictions:
 
 
 def split_pair(pair: str) -> tuple[str, str]:
-    """The two dataset names of "original:new"; raises UsageError when that is not its form."""
+    """The two dataset names of "original:new"; raises UsageError for any other form."""
     original, _, new = pair.partition(":")
     if not original or not new or ":" in new:
         raise UsageError("this is not a pair", found=f'"{pair}"', expected="original:new, two names and one colon")

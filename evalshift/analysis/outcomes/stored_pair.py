@@ -1,4 +1,4 @@
-"""Stored predictions of a pair -> each model's predictions on either set, and how many are correct."""
+"""Stored predictions of a pair -> each model's predictions on both sets, and how many are correct."""
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
@@ -31,18 +31,18 @@ from evalshift.titles import title_of
 
 @dataclass(frozen=True, eq=False)
 class StoredPair:
-    """All that the store holds on a pair.
+    """Everything stored on a pair.
 
     outcomes     metric -> Outcomes; "top5" only where enough predictions are stored
-    fresh        predictions on fresh images of the original distribution, by those of these models that were run on
-                 them; None where the registry names no such dataset
+    fresh        predictions on fresh images of the original distribution, by the models that were run on them; None if
+                 the registry names no such dataset
     predictions  on the original and on the new set, of the same models in the same order: those of `outcomes` that were
-                 not imported as counts alone; None where there are none
-    logits       model -> its logits on the original and on the new set, read when they are asked for
-    provenance   model -> how its predictions on the original and on the new set came about
-    notes        what was left out and why, and what else the reader should know
-    refused      those of the notes on stored files that cannot be used, such as predictions of a model
-    unreported   metric -> why no accuracy by it is in `outcomes`
+                 not imported as counts alone; None if there are none
+    logits       model -> its logits on the original and on the new set, read when first used
+    provenance   model -> provenance of its predictions on the original and on the new set
+    notes        what was left out and why, and other information for the reader
+    refused      the notes on stored files that are unusable, such as predictions of a model
+    unreported   metric -> reason why `outcomes` has no accuracy by it
     """
 
     original: StoredDataset | CountedDataset
@@ -65,14 +65,13 @@ def load_outcomes(results: Results, pair: str) -> dict[str, Outcomes]:
 def load_pair(results: Results, pair: str, models: Sequence[str] | str | None = None) -> StoredPair:
     """Counts, predictions, provenance and notes of the models stored on both sets of `pair` ("original:new").
 
-    A model takes part when its predictions on both sets can be read, belong to the datasets as they are stored now,
-    and come from one checkpoint, or when counts of it were imported in their place; every other model is named in the
-    notes, and so are damaged counts and labels beside which the other ones remain. Each file is read once, and only
-    its predictions are kept. "top5" is there when every model with predictions has five per image and there are more
-    than five classes; models with top-1 counts alone are left out of it.
-    `pair` may be named as it was typed to run it, see `seen_alike`; `models` are names or globs, None for all.
-    Raises UsageError when `pair` is not two names, AnalysisError when a dataset is not stored or no model is left,
-    StoreError when all that is stored of a dataset is damaged.
+    A model is included if its predictions on both sets are readable, belong to the datasets as stored now, and come
+    from one checkpoint, or if counts were imported instead. Every other model is named in the notes, and so are damaged
+    counts and labels. Each file is read once, and only its predictions are kept. "top5" is available if every model
+    with predictions has five per image and there are more than five classes; models with only top-1 counts are left out
+    of it. `pair` may be written as for `run`, see `seen_alike`; `models` are names or globs, None for all.
+    Raises UsageError if `pair` is not two names, AnalysisError if a dataset is not stored or no model is left,
+    StoreError if everything stored of a dataset is damaged.
     """
     pair = seen_alike(results, pair)
     notes: list[str] = []
@@ -129,7 +128,7 @@ def load_pair(results: Results, pair: str, models: Sequence[str] | str | None = 
 def _read_models(
     results: Results, original: Side, new: Side, models: Sequence[str]
 ) -> tuple[dict[str, tuple[ModelOnSet, ModelOnSet]], tuple[ImagePredictions, ImagePredictions] | None, list[str]]:
-    """These models on both sets, the predictions of those that have them on both, and a note on each refused."""
+    """These models on both sets, the predictions of those that have them on both, and a note on each refused file."""
     known, refused = {}, []
     gathered = _gatherings(original, new, len(models))
     for model in models:
@@ -148,7 +147,7 @@ def _read_models(
 
 
 def _gatherings(original: Side, new: Side, models: int) -> list[Gathering]:
-    """One for each set; none where one of them is known by counts alone."""
+    """One gathering per set; none if a set has only counts."""
     datasets = [side.dataset for side in (original, new)]
     stored = [dataset for dataset in datasets if isinstance(dataset, StoredDataset)]
     return [Gathering(dataset, models) for dataset in stored] if len(stored) == len(datasets) else []
@@ -168,7 +167,7 @@ def _combined_note(combined: Collection[str]) -> str:
 
 
 def _duplicates(predictions: tuple[ImagePredictions, ImagePredictions], combined: Collection[str]) -> dict[str, str]:
-    """Models with the predictions of another; no combination, which may predict what one of its members does."""
+    """Models with the predictions of another model; not combinations, which may agree with one of their members."""
     places = [place for place, model in enumerate(predictions[0].models) if model not in combined]
     original, new = (side.subset(places) if combined else side for side in predictions)
     return duplicate_models(original, new) if places else {}
@@ -182,7 +181,7 @@ def _left_out(model: str, error: EvalshiftError) -> str:
 def load_predictions(results: Results, name: str) -> tuple[ImagePredictions, tuple[str, ...]]:
     """The predictions of all models on one stored dataset, and notes on those that are left out.
 
-    Raises UsageError where the dataset is not stored, AnalysisError where no model has predictions on it.
+    Raises UsageError if the dataset is not stored, AnalysisError if no model has predictions on it.
     """
     if name not in (stored := results.datasets()):
         raise UsageError(
@@ -258,7 +257,7 @@ def _load_fresh(
 def _why_unreported(
     metric: str, original: Side, new: Side, known: Mapping[str, tuple[ModelOnSet, ModelOnSet]], notes: list[str]
 ) -> str | None:
-    """Why there is no accuracy by this metric, None where there is one; `notes` takes up what else is worth saying."""
+    """Why there is no accuracy by this metric, None if there is one; further remarks are added to `notes`."""
     k = METRICS[metric]
     if metric == "top1":
         return None
@@ -286,7 +285,7 @@ def _why_unreported(
 def _dataset_titles(
     results: Results, original: StoredDataset | CountedDataset, new: StoredDataset | CountedDataset
 ) -> dict[str, str]:
-    """The titles of both sets, and of the fresh images of the original distribution where some are stored."""
+    """The titles of both sets, and of the fresh images of the original distribution if some are stored."""
     titles = {dataset.name: title_of(dataset.entry, dataset.name) for dataset in (original, new)}
     fresh = original.entry.get("fresh")
     with suppress(StoreError):  # a note says so where the fresh images are read

@@ -13,7 +13,7 @@ from evalshift.formatting import number, points, signed_points, span
 
 @dataclass(frozen=True)
 class Tile:
-    """A key number, what stands beside it in small type, and what it is."""
+    """A key number, the small type next to it, and what it is."""
 
     value: str
     around: str

@@ -1,4 +1,4 @@
-"""What the statistics of one metric of a pair are worked out from."""
+"""What the statistics of one metric of a pair are computed from."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -20,7 +20,7 @@ from evalshift.analysis.statistics.scales import fitted_accuracy
 from evalshift.analysis.statistics.shared_image_drops import SharedImageDrops, shared_image_drops
 from evalshift.errors import AnalysisError
 
-# Resamples at most, whatever is asked for: the bounds then move by less than they are read to. A drawn set of 60,000
+# Resamples at most, whatever is requested: the bounds then move by less than they are read to. A drawn set of 60,000
 # images costs as much as a thousand draws of models.
 IMAGE_RESAMPLES = 1_000
 SECONDARY_RESAMPLES = 20_000

@@ -113,7 +113,7 @@ class Statistics:
     item_response      abilities of the models on either set; None where not asked for
     class_difficulties  of the classes, by the same model; None where not asked for
     difficulty         the difficulty model, and the line that it predicts
-    group_slopes       the lines of the groups that models are coloured by; None where none was asked for
+    group_slopes       the lines of the groups that models are coloured by; None where none was requested
     duplicates         original accuracies without the images that `near_duplicates` speaks of
     titles             what models and datasets are called in sentences
     """
@@ -177,7 +177,7 @@ def compute_statistics(
 
     `predictions` on the original and the new set may be of fewer models than the outcomes, in the same order; `fresh`
     are predictions on other images of the original distribution, `logits` those of models on both sets by name, one
-    column per class number; they are asked for one model after the other. `choices` are those of `ReportOptions`, or
+    column per class number; they are requested one model after the other. `choices` are those of `ReportOptions`, or
     `options` has them all. Each statistic has its own random generator, seeded by the seed and its name, so that no
     number depends on which others are computed. Families that are left out are no part of lines, of the difficulty
     model or of trends; they are compared with the line of the other models. Bootstraps take as many resamples as asked
@@ -462,7 +462,7 @@ def _superclass_errors(basis: Basis) -> tuple[SuperclassErrors, ...] | Missing:
 
 def _duplicates(basis: Basis, known: NearDuplicates | None) -> WithoutDuplicates | Missing:
     if known is None:
-        return Missing("the registry knows of none on the original set (`near_duplicates`)")
+        return Missing("the registry lists none for the original set (`near_duplicates`)")
     if basis.outcomes.metric != "top1":
         return Missing("the accuracy on near-duplicates is defined on top-1 predictions: see top-1")
     original_correct, original_total = basis.counts[:2]

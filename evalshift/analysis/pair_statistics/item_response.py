@@ -1,4 +1,4 @@
-"""Item response on both sets of a pair, where it is asked for."""
+"""Item response on both sets of a pair, if requested."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Statistics that are not computed: a reason in words in place of the result."""
+"""Statistics that are not computed: a reason in words instead of the result."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

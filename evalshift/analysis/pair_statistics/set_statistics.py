@@ -96,7 +96,7 @@ def set_statistics(
     correct = predictions.correct(metric)
     models, images = correct.shape
     pairs = _pairwise(correct, predictions, metric, level) if models > 1 else Missing("a comparison needs two models")
-    hard = hardest = Missing("hardness and the usual mistake are defined on top-1 predictions: see top-1")
+    hard = hardest = Missing("hard images are defined on top-1 predictions: see top-1")
     if metric == "top1":
         # Any of several labels is as good as the first.
         predicted = (

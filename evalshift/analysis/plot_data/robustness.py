@@ -20,7 +20,7 @@ class RobustnessPlot:
     low, high      its confidence interval; NaN where there is none
     usual_low, usual_high    the range in which such models scatter about the line
     extrapolated   whether the model is beyond the range of the models that its line is fitted to
-    p_holm         of the hypothesis that the model scatters as the others do; NaN where it is not tested
+    p_holm         for the null hypothesis that the model scatters as the others do; NaN where it is not tested
     highlighted    which of them are highlighted
     level          confidence level of the intervals; tests are at one minus this level
     """

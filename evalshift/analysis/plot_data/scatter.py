@@ -192,7 +192,7 @@ def _beside(summary: MetricSummary, beside: np.ndarray) -> list[tuple[str, tuple
 
 
 def _groups(summary: MetricSummary, scale: str, x: np.ndarray) -> tuple[GroupPlot, ...]:
-    """The largest groups in their order, then all other models; none where no colours were asked for."""
+    """The largest groups in their order, then all other models; none where no colours were requested."""
     found = summary.statistics.group_slopes
     if found is None:
         return ()

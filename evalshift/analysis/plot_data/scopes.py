@@ -27,7 +27,7 @@ FIGURE_NAMES = tuple(_PARTS)
 def scope_of(figure: str, metric: str) -> Scope:
     """What the figure of this name needs by this metric; UsageError for an unknown name."""
     if figure not in _PARTS:
-        raise unknown_name("there is no such figure", figure, FIGURE_NAMES)
+        raise unknown_name("unknown figure", figure, FIGURE_NAMES)
     lines = 2 if figure == "scales" else int(figure in _WITH_LINES)
     tables = frozenset((figure, *_PARTS[figure], "robustness"))
     metrics = tuple(METRICS) if figure == "grid" else (metric,)

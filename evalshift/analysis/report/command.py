@@ -1,4 +1,4 @@
-"""What to type to have the same report again."""
+"""The command that reproduces a report."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ def same_again(
     against: str | None,
     options: ReportOptions,
 ) -> str:
-    """The command of this report on the command line, or the call in Python where it has what only Python offers.
+    """The command line of this report, or the Python call if it has options that only Python offers.
 
     `source` is the name of the published testbed, or the folder of results.
     """
@@ -60,7 +60,7 @@ def _repeated(option: str, values: Sequence[str]) -> list[str]:
 
 
 def _corrected(options: ReportOptions) -> Mapping[str, str]:
-    """The files of corrected labels; their names alone where they are absolute paths."""
+    """The files of corrected labels; only the names of those with absolute paths."""
     return {
         name: Path(path).name if Path(path).is_absolute() else str(path)
         for name, path in options.corrected_labels.items()

@@ -87,7 +87,7 @@ def _processors() -> int:
 def _start() -> subprocess.Popen[bytes]:
     root = str(Path(__file__).parents[3])  # this evalshift, wherever it was imported from
     path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
-    # -P: a file in the working folder is not to be imported in place of a library.
+    # -P: a file in the working folder is not to be imported instead of a library.
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "evalshift.analysis.report.drawing_process"],
         stdin=subprocess.PIPE,

@@ -44,7 +44,7 @@ def save_report(
     stems = _stems(summary.pairs)
     drawing = _begin_figures(summary, out / "figures", stems, formats, size)
     for name, table in _tables(summary, stems):
-        # A table that nobody reads row by row is one for machines.
+        # Long tables are for machines, not for reading.
         for suffix in (suffix for suffix in WRITERS if suffix in formats and (table.columns or suffix == "csv")):
             shown = _printed(table, suffix, columns)
             text = latex_file(shown, name) if suffix == "tex" else WRITERS[suffix](shown)
@@ -52,7 +52,7 @@ def save_report(
     write_atomic(out / "summary.json", summary_json(summary, anonymous=anonymous).encode())
     page = None
     if "html" in formats:
-        # Whoever wants tables alone need not wait for the readers of datasets, which the page takes pictures from.
+        # Imported here: only the page needs the dataset readers, for its pictures.
         from evalshift.analysis.page import hard_thumbnails, render_page
 
         missing: dict[str, str] = {}
@@ -102,7 +102,7 @@ def _printed(table: StatisticTable, suffix: str, columns: Sequence[str] | None) 
 
 
 def _anonymous(summary: Summary) -> Summary:
-    """The same report, without what tells who made the predictions."""
+    """The report without information that identifies who made the predictions."""
     pairs = []
     for pair in summary.pairs:
         models = {
@@ -115,7 +115,7 @@ def _anonymous(summary: Summary) -> Summary:
 
 
 def _stems(pairs: Iterable[PairSummary]) -> list[str]:
-    """A file stem for each pair; a number tells apart those whose names differ only in what file names cannot hold."""
+    """A file stem for each pair; a number is added if names differ only in characters that file names cannot have."""
     stems: list[str] = []
     taken: set[str] = set()
     for pair in pairs:

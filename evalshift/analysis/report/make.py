@@ -79,7 +79,7 @@ def report(
 
     Raises UsageError for an invalid argument, StoreError or AnalysisError if the results cannot be read or compared.
     """
-    testbed = None if against is None else load_with_pairs(against)  # a misspelt name is found before the work
+    testbed = None if against is None else load_with_pairs(against)  # checked before the work
     _check_published(published, against, add, corrected_labels)
     options = ReportOptions(
         scale=scale,
@@ -114,7 +114,7 @@ def _check_published(
     add: Results | str | Path | None,
     corrected_labels: Mapping[str, str | Path] | None,
 ) -> None:
-    """UsageError for choices that do not go together with reporting on a published testbed, or without one."""
+    """Raise UsageError for options that are incompatible with a published testbed, or that need one."""
     if against is not None and against == published:
         raise UsageError(
             "a published testbed cannot be compared with itself",
@@ -141,9 +141,9 @@ def _of_results(
     options: ReportOptions,
 ) -> Summary:
     results = results if isinstance(results, Results) else Results(results)
-    if against is not None:  # nothing to hold them against is found before the work
+    if against is not None:  # a testbed without these pairs is reported before anything is computed
         check_against(against.name, wanted_pairs(results, pairs))
-    # The name alone: where a user's folders lie is nobody else's.
+    # Only the name: the paths of a user's folders are private.
     folder = results.path.name if results.path.is_absolute() else str(results.path)
     command = same_again(folder, False, pairs, against and against.name, options)
     return summarize(results, pairs, options=options, command=command, titles=present_titles(registry), against=against)

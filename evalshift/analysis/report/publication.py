@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from evalshift.analysis.report.record import Report
 
 PREVIEW = "preview.png"
-_FACTS = "evalshift.json"  # what the index says of a report, in its folder
+_FACTS = "evalshift.json"  # file in a report's folder with its index entry
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -35,7 +35,7 @@ class Published:
 
 
 def check_name(name: str) -> str:
-    """The name, if it can be the folder of a report in an address; UsageError for any other."""
+    """The name, if it is valid as a folder in a URL; raises UsageError otherwise."""
     if not _NAME.fullmatch(name):
         raise UsageError(
             "this cannot be the folder of a published report",
@@ -46,7 +46,7 @@ def check_name(name: str) -> str:
 
 
 def title_of(summary: Summary) -> str:
-    """What the report is on."""
+    """The title of the report: its pairs."""
     return summary.pairs[0].title if len(summary.pairs) == 1 else f"{counted(len(summary.pairs), 'pair')} of test sets"
 
 
@@ -58,10 +58,10 @@ def finding_of(summary: Summary) -> str:
 
 
 def head(summary: Summary, url: str | None) -> Markup:
-    """The lines of a page's head that make its preview where a link to it is shared.
+    """The lines of a page's head for its preview where a link to it is shared.
 
-    `url` is the address of the report's folder; without it the image is named by the page's own folder, which some
-    services do not follow.
+    `url` is the address of the report's folder; without it, the image has a relative address, which some services do
+    not follow.
     """
     base = "" if url is None else f"{url.rstrip('/')}/"
     facts = {
@@ -78,10 +78,10 @@ def head(summary: Summary, url: str | None) -> Markup:
 
 
 def publish(report: "Report", site: Path, name: str, url: str | None = None, **choices: Any) -> Path:
-    """Write the report into the folder `name` of `site`, with a preview image, and the site's index anew; its page.
+    """Write the report to the folder `name` of `site` with a preview image, and update the index; returns its page.
 
-    `url` is the address that `site` will have, for previews. `choices` are those of `Report.save`.
-    Raises UsageError for a name that cannot be a folder, or formats without a page.
+    `url` is the future address of `site`, for previews. `choices` are those of `Report.save`.
+    Raises UsageError for an invalid folder name, or formats without a page.
     """
     page = report.save(site / check_name(name), **choices)
     if page.name != "index.html":
@@ -104,10 +104,10 @@ def write_preview(report: "Report", path: Path) -> None:
 
 
 def add_to_index(site: Path, name: str, summary: Summary) -> Path:
-    """Note the report in its folder, and write the site's index of all reports, the newest first."""
+    """Write the report's index entry to its folder, and the site's index of all reports, newest first."""
     facts = {"title": title_of(summary), "finding": finding_of(summary), "created": summary.created}
     write_atomic(site / name / _FACTS, json.dumps(facts, ensure_ascii=False, indent=1).encode())
-    write_atomic(site / ".nojekyll", b"")  # GitHub Pages would leave out what begins with an underscore
+    write_atomic(site / ".nojekyll", b"")  # GitHub Pages would leave out names that begin with an underscore
     write_atomic(site / "index.html", _index(_reports(site)).encode())
     return site / "index.html"
 

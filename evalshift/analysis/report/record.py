@@ -1,4 +1,4 @@
-"""What `evalshift.report` gives: numbers to go on with in Python, figures, and a folder of files."""
+"""The result of `evalshift.report`: numbers for Python, figures, and files."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""The one pair of a report, for what is said of one pair alone."""
+"""The single pair of a report, for results that exist only for one pair."""
 
 import json
 
@@ -8,9 +8,9 @@ from evalshift.formatting import counted
 
 
 def single_pair(summary: Summary, wanted: str, asked: str | None = None) -> PairSummary:
-    """A report's only pair. Raises UsageError where it has several.
+    """A report's only pair. Raises UsageError if it has several.
 
-    `wanted` is what has to be of one pair, `asked` how it is asked for in Python where that is not its name.
+    `wanted` is what needs a single pair, `asked` how Python callers ask for it, if not by its name.
     """
     names = [pair.name for pair in summary.pairs]
     if len(names) != 1:

@@ -13,12 +13,12 @@ from evalshift.errors import AnalysisError, UsageError, did_you_mean, unknown_na
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Tables that figures of another name are drawn from.
+# Tables of figures that have another name than their table.
 _TABLE_OF = {"agreement": "pairs", "reliability": "calibration", "risk_coverage": "selective"}
 
 
 def default_size(summary: Summary, figure: str) -> Size:
-    """The size that a figure has where nothing says which."""
+    """The default size of a figure."""
     if len(summary.pairs) != 1:
         return PAGE
     with_sets = "ranks" in summary.pairs[0].metrics[summary.metric].tables
@@ -29,14 +29,14 @@ def default_size(summary: Summary, figure: str) -> Size:
 def draw_figure(summary: Summary, figure: str, size: Size | None, choices: dict[str, Any]) -> "Figure":
     """The figure of this name, of the chosen metric; `choices` as in `Report.draw`, None is the size of its own.
 
-    Raises UsageError for a figure or a choice that is not there, AnalysisError where there is nothing to draw.
+    Raises UsageError for an unknown figure or choice, AnalysisError if there is no data to draw.
     """
     from evalshift.analysis import figures
 
     if figure == "grid":
         return _draw_grid(summary, choices, size)
     if figure not in figures.FIGURES:
-        raise unknown_name("there is no such figure", figure, (*figures.FIGURES, "grid"))
+        raise unknown_name("unknown figure", figure, (*figures.FIGURES, "grid"))
     several = figure == "scatter" and len(summary.pairs) > 1
     _check_choices(figure, figures.multiples_figure if several else figures.FIGURES[figure], choices)
     choices |= {"size": size}
@@ -48,7 +48,7 @@ def draw_figure(summary: Summary, figure: str, size: Size | None, choices: dict[
     drawn = figures.FIGURES[figure](pair, summary.metric, **choices)
     if drawn is None:
         raise AnalysisError(
-            f"there is nothing to draw in the figure {figure}",
+            f"no data for the figure {figure}",
             where=pair.name,
             found=pair.metrics[summary.metric].missing.get(_TABLE_OF.get(figure, figure)),
         )
@@ -69,7 +69,7 @@ def _draw_grid(summary: Summary, choices: dict[str, Any], size: Size | None) -> 
     drawn = figures.grid_figure(summary.pairs, **choices)
     if drawn is None:
         raise AnalysisError(
-            "there is nothing to draw in the figure grid",
+            "no data for the figure grid",
             where=", ".join(pair.name for pair in summary.pairs),
             found="no pair with both top-1 and top-5 accuracies",
         )
@@ -77,7 +77,7 @@ def _draw_grid(summary: Summary, choices: dict[str, Any], size: Size | None) -> 
 
 
 def _check_choices(figure: str, draw: Callable[..., Any], choices: Mapping[str, Any]) -> None:
-    """UsageError for what this figure does not offer, and for a scale that there is not."""
+    """Raise UsageError for arguments that this figure does not have, and for an unknown scale."""
     offered = [name for name in inspect.signature(draw).parameters if name not in ("pair", "pairs", "metric", "size")]
     for name, value in choices.items():
         if name not in offered:

@@ -115,7 +115,7 @@ def _check_line(original: np.ndarray, new: np.ndarray, within: tuple[float, floa
         raise AnalysisError(
             "no line of agreement can be fitted",
             where="line of new on original agreement, probit scale",
-            found=f"{counted(len(original), 'pair')} of models with {distinct} distinct agreements "
+            found=f"{counted(len(original), 'pair')} of models with {counted(distinct, 'distinct agreement')} "
             f"from {within[0]:.4g} to {within[1]:.4g}",
             expected="at least 2 pairs that differ in agreement on the original set",
             fix="evaluate more models on both test sets",

@@ -105,7 +105,7 @@ def _on_scale(correct: np.ndarray, total: np.ndarray, scale: str) -> np.ndarray:
 
 
 def _correlations(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Pearson's correlation of each column; NaN where either is constant but for rounding."""
+    """Pearson's correlation of each column; NaN where either is constant (up to rounding)."""
     x, y = x - x.mean(axis=0), y - y.mean(axis=0)
     spread = np.sqrt(np.sum(x**2, axis=0) * np.sum(y**2, axis=0))
     varies = (np.ptp(x, axis=0) > 1e-12) & (np.ptp(y, axis=0) > 1e-12)

@@ -76,7 +76,7 @@ def without_duplicates(
     if short.any():
         first = int(np.argmax(short))
         raise AnalysisError(
-            "these near-duplicates cannot be in this test set",
+            "near-duplicates are inconsistent with the accuracy on this test set",
             where=f"model {first}",
             found=f"{correct[first]:,} of {total[first]:,} correct, {share:.4g} of the images near-duplicates "
             f"at an accuracy of {duplicate_accuracy[first]:.4g}",

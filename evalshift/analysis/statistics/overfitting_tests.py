@@ -64,7 +64,7 @@ def year_trend(
         raise AnalysisError(
             "no trend over the years can be fitted",
             where="new accuracy on original accuracy and year",
-            found=f"{counted(len(x), 'model')} with a year, of {len(np.unique(year))} distinct years",
+            found=f"{counted(len(x), 'model')} with a year, of {counted(len(np.unique(year)), 'distinct year')}",
             expected="at least 4 models with a year, whose years and original accuracies are not collinear",
             fix="give the models of the registry their `year`",
         )

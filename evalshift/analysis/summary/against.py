@@ -1,4 +1,4 @@
-"""A report's models, held against the line of a published testbed."""
+"""A report's models, compared with the line of a published testbed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -25,16 +25,16 @@ from evalshift.formatting import name_some
 from evalshift.testbed.published import PublishedTestbed, load_with_pairs
 from evalshift.testbed.timm_names import data_of_entry, names_of_weights
 
-# Percentiles and p-values of the distances move by less than a printed digit beyond that.
+# With more resamples, percentiles and p-values of the distances move by less than a printed digit.
 _RESAMPLES = 20_000
-# Models times resamples: the bootstrap of a large testbed's line takes fewer resamples, which its many models allow.
+# Models times resamples: a large testbed needs fewer bootstrap resamples, because its line has a narrow interval.
 _MOST_DRAWN = 10_000_000
 
 
 def check_against(name: str, pairs: Sequence[str]) -> PublishedTestbed:
-    """The published testbed of that name; AnalysisError where it has nothing on any of these pairs.
+    """The published testbed of that name; raises AnalysisError if it has results on none of these pairs.
 
-    Raises UsageError on an unknown testbed.
+    Raises UsageError for an unknown testbed.
     """
     testbed = load_with_pairs(name)
     if not any(map(testbed.table_of, pairs)):
@@ -50,11 +50,11 @@ def check_against(name: str, pairs: Sequence[str]) -> PublishedTestbed:
 
 
 def hold_against(summary: Summary, name: str, without: Sequence[str] | str = ()) -> Summary:
-    """The summary with the models of each pair held against the published testbed of that name.
+    """The summary with the models of each pair compared with the published testbed of that name.
 
     Its line is fitted on the same pair, without the families that its publication leaves out and those of `without`.
     A pair or metric that was not published, and models that are the testbed's own, are named in the notes.
-    Raises UsageError on an unknown testbed, AnalysisError when it shares no pair with the summary.
+    Raises UsageError for an unknown testbed, AnalysisError if it shares no pair with the summary.
     """
     testbed = check_against(name, [pair.name for pair in summary.pairs])
     options = replace(summary.options, without=without)
@@ -193,7 +193,7 @@ def _testbed_distances(testbed: Outcomes, scale: str) -> np.ndarray:
 
 
 def _groups(testbed: Outcomes) -> dict[str, np.ndarray]:
-    """Positions of the models trained on the same data, the largest group first; those that a line goes through."""
+    """Positions of the models in the line by training data, the largest group first."""
     data = np.array([testbed.attributes.get(model, {}).get("training_data") or "" for model in testbed.models], str)
     found = {str(name): np.flatnonzero(data == name) for name in np.unique(data) if name}
     found = {
@@ -207,13 +207,13 @@ def _groups(testbed: Outcomes) -> dict[str, np.ndarray]:
 def _same_data(
     rows: pd.DataFrame, own: Outcomes, testbed: Outcomes, groups: dict[str, np.ndarray], options: ReportOptions
 ) -> SameData | None:
-    """Each model against those trained on the same data; None where that is known of none, or there is no line."""
+    """Each model compared with those trained on the same data; None if these are unknown, or without a line."""
     known = {
         model.partition("@")[0]: facts["training_data"]
         for model, facts in testbed.attributes.items()
         if "training_data" in facts
     }
-    # Accuracies that were imported under the name of the testbed's own weights are of these.
+    # Accuracies imported under the name of the testbed's own weights belong to these weights.
     data = [data_of_entry(own.attributes.get(model, {})) or known.get(model) for model in rows["model"]]
     if not set(groups) & set(data):
         return None
@@ -248,7 +248,7 @@ _COUNTS = ("original_correct", "original_total", "new_correct", "new_total")
 
 
 def _members(own: Outcomes, published: Outcomes) -> tuple[str, ...]:
-    """Models of the report with the name and the very counts of a published one."""
+    """Models of the report with the name and the same counts as a published one."""
     if (own.original_total, own.new_total) != (published.original_total, published.new_total):
         return ()
     counts = {

@@ -1,4 +1,4 @@
-"""What stands out in the statistics, as sentences that claim no more than the numbers show."""
+"""Findings as sentences that claim no more than the statistics show."""
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from evalshift.analysis.tables.of_abilities import not_converged
 from evalshift.analysis.tables.of_matched_models import matched_sentence
 from evalshift.formatting import ci_words, counted, name_some, number, p_words, percent, points, points_ci
 
-# Models that a sentence names, of those significantly above or below the line.
+# Number of models named in a sentence, among those significantly above or below the line.
 _NAMED = 3
 
 

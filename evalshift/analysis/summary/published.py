@@ -111,9 +111,9 @@ def _details_note(testbed: PublishedTestbed) -> tuple[str, ...]:
 def _with_metric(
     testbed: PublishedTestbed, pairs: Sequence[str] | str | None, metric: str
 ) -> tuple[list[str], list[str]]:
-    """The pairs that are asked for on which the metric was published, and those on which it was not.
+    """The pairs that are requested on which the metric was published, and those on which it was not.
 
-    Without `pairs` all of the testbed's are asked for. Raises UsageError where it was published on none, or not on one
+    Without `pairs` all of the testbed's are requested. Raises UsageError where it was published on none, or not on one
     that is named.
     """
     named = testbed.main_pairs if pairs is None else (pairs,) if isinstance(pairs, str) else pairs

@@ -38,7 +38,7 @@ class MetricSummary:
                fitted (`notes` says why)
     left_out   families whose models the lines leave out; they stay in the table and keep their ranks
     all_lines  scale -> the line through all models, those of `left_out` too; empty where none is left out
-    against    the models against a published testbed's line, where that was asked for and is computed
+    against    the models against a published testbed's line, where that was requested and is computed
     mean_drop  mean of the models' drops, a fraction, and `mean_drop_interval`; see `statistics.mean_drop`
     statistics  all else that is computed, on the report's scale
     tables      the same as tables by name; `missing` has the reason for each one that is not computed
@@ -200,7 +200,7 @@ class Summary:
     """A whole report: its pairs, and the choices that shaped its numbers.
 
     scale      "linear", "probit" or "logit"
-    scale_choice  how it was chosen; None where it was asked for
+    scale_choice  how it was chosen; None if the caller named it
     created    an ISO time in UTC
     reference  the model that corruption errors are normalised by, where one was named
     """

@@ -46,10 +46,10 @@ def summarize(
     of it, models of equal accuracy are numbered as its tables do. Lines are fitted on every scale; that of the options,
     or the one that fits all pairs best, is that of all other statistics that need one; where the models are too few to
     tell, those of the testbed `against` do. Each statistic has a generator of its own, so that its numbers do
-    not depend on what else is asked for.
+    not depend on what else is requested.
     `titles` are those of the registry as it is now, without them those that were stored with the predictions.
     Raises UsageError on an unknown scale, metric or family and on numbers out of range, AnalysisError when the results
-    hold nothing to compare, StoreError when nothing in them that is asked for can be read.
+    hold nothing to compare, StoreError when nothing in them that is requested can be read.
     """
     options = options or ReportOptions(**choices)
     wanted = wanted_pairs(results, pairs)

@@ -60,7 +60,7 @@ def check_columns(columns: Sequence[str] | None) -> None:
     """UsageError for a column that the main table does not have."""
     for name in columns or ():
         if name not in _COLUMNS:
-            raise unknown_name("there is no such column (`columns`)", name, COLUMN_NAMES)
+            raise unknown_name("unknown column (`columns`)", name, COLUMN_NAMES)
 
 
 def printed_table(table: StatisticTable, columns: Sequence[str] | None = None) -> StatisticTable:

@@ -112,7 +112,7 @@ def image_trends_table(data: TableData) -> StatisticTable:
 def falling_images_table(data: TableData) -> StatisticTable | Missing:
     """One row per image whose hit rate falls significantly; the strongest first."""
     if not any(len(found.images.falling) for found in _trends(data)):
-        return Missing("on no image does the hit rate fall significantly as original accuracy rises")
+        return Missing("the hit rate falls significantly with original accuracy on no image")
     parts: list[dict[str, Any]] = []
     assert data.predictions is not None
     for side, found, predictions in zip(_SIDES, _trends(data), data.predictions, strict=True):

@@ -14,7 +14,7 @@ from evalshift.formatting import number, p_words
 
 
 def model_groups_table(data: TableData) -> StatisticTable | None:
-    """One row per group of models; None where no groups were asked for."""
+    """One row per group of models; None where no groups were requested."""
     found = data.statistics.group_slopes
     if found is None:
         return None

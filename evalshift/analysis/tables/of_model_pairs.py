@@ -9,7 +9,7 @@ from evalshift.analysis.statistics.rank_sets import RankChanges
 from evalshift.analysis.tables.table import StatisticTable, TableData, make_table
 from evalshift.errors import AnalysisError
 
-# Of more models the table is made only when it is asked for: a thousand make half a million rows, and 200 MB.
+# Of more models the table is made only on request: a thousand make half a million rows, and 200 MB.
 MOST_MODELS = 200
 
 # Column -> its values over two models.

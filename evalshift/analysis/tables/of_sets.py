@@ -36,7 +36,7 @@ def sets_table(data: TableData) -> StatisticTable:
         f"{counted(len(data.image_models), 'model')} with predictions for each image; shares and κ are means over "
         "pairs of them. "
         f"Two differ significantly by McNemar's exact test at {data.error_words}, adjusted over all pairs.",
-        empty="Without a reason beside it, a figure is empty where all models are correct on all images or on none.",
+        empty="Without a stated reason, a value is empty if all models are correct on all images or on none.",
     )
 
 
@@ -105,7 +105,7 @@ _FIGURES = (
     _Figure("significantly different, Benjamini–Hochberg", "count", _significant(lambda pairs: pairs.p_bh)),
     _Figure("ranks in a model's rank set, median", "number", _of_set(_median_rank_set)),
     _Figure("discordant images, median pair", "percent", _of_pairs(lambda pairs: pairs.discordance)),
-    _Figure("smallest difference shown with 80 % power", "points", _of_pairs(lambda pairs: require(pairs.detectable))),
+    _Figure("detectable difference with 80 % power", "points", _of_pairs(lambda pairs: require(pairs.detectable))),
     _Figure("same top-1 prediction", "percent", _of_pairs(lambda pairs: _mean(pairs.agreement))),
     _Figure("both correct or both incorrect", "percent", _of_pairs(lambda pairs: _mean(pairs.consistency.observed))),
     _Figure("… if they erred independently", "percent", _of_pairs(lambda pairs: _mean(pairs.consistency.expected))),
@@ -126,11 +126,13 @@ _FIGURES = (
     _Figure("images that all models miss", "count", _of_set(lambda found: require(found.missed_by_all))),
     _Figure("images that more than half miss", "count", _of_set(lambda found: require(found.missed_by_most))),
     _Figure(
-        f"hardest {100 * HARDEST_SHARE:g} %, with all as hard as the last",
+        f"hardest {100 * HARDEST_SHARE:g} %, including ties",
         "count",
         _of_set(lambda found: len(require(found.hardest))),
     ),
     _Figure(
-        "… missed by at least so many models", "count", _of_set(lambda found: int(require(found.hardest).missed.min()))
+        "… each missed by at least",
+        "count",
+        _of_set(lambda found: int(require(found.hardest).missed.min())),
     ),
 )

@@ -1,4 +1,4 @@
-"""The line of a published testbed and the models held against it: as a table, and in words."""
+"""The line of a published testbed and the models compared with it: as a table, and in words."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace

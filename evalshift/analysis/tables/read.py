@@ -172,7 +172,7 @@ def _count(value: float) -> str:
 
 
 def _number(value: float) -> str:
-    """Three digits after the point; whole numbers (but for rounding), and those of a hundred and more, with none."""
+    """Three digits after the point; whole numbers (up to rounding), and those of a hundred and more, with none."""
     return _count(value) if _is_whole(value) or abs(value) >= 100 else _thousandths(value)
 
 

@@ -87,7 +87,7 @@ class TableData:
     models   the order of rows
     lines    the least-squares line on each scale
     predictions  what images and classes are called after
-    included  tables that are asked for beyond those that are always made
+    included  tables that are requested beyond those that are always made
     """
 
     statistics: Statistics

@@ -1,4 +1,4 @@
-"""What others have predicted or counted → the results folder: checked, in the order of the dataset, with its source.
+"""Import of predictions and counts into the results folder: checked, in dataset order, with their source.
 
 files.py           one file of any format -> its columns by name
 headings.py        what a column is by its heading
@@ -6,7 +6,7 @@ columns.py         which columns hold the predictions, and which the labels besi
 images_of_rows.py  which column names the images
 matching.py        names in a file against the ids of a dataset
 values.py          class numbers, names, logits or probabilities -> the best classes
-checks.py          what stands beside the predictions, held against the dataset
+checks.py          compares columns next to the predictions with the dataset
 label_files.py     a file of labels
 labels.py          the dataset that predictions are compared with
 predictions.py     all of these, one after the other -> stored Predictions

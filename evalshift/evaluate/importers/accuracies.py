@@ -1,4 +1,4 @@
-"""Accuracies as people write them, in text cells → whole counts of images, or a refusal."""
+"""Accuracies as written in text cells → whole counts of images, or an error."""
 
 import re
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from evalshift.testbed.cells import is_missing
 
 SCALES = ("auto", "percent", "fraction", "counts")
 
-# What single precision makes of a fraction: tables are often written from it, with more digits than it has.
+# Relative error of single precision: tables are often written from float32 values, with more digits than it has.
 _SINGLE_PRECISION = 6e-8
 # Values rounded to 4 decimals and then to 3 lie up to 0.55 units of the last digit from the exact one.
 _ROUNDED_TWICE = 1.1
@@ -64,7 +64,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class _Cell:
-    """A number as it is written, with whatever stands around it."""
+    """A number as written, with its surrounding text."""
 
     number: str
     percent: bool
@@ -73,7 +73,7 @@ class _Cell:
 
 
 def has_value(cell: str) -> bool:
-    """Whether a cell of a column of accuracies holds anything; `NA`, `n/a`, dashes and the like are nothing.
+    """Whether a cell of a column of accuracies has a value; `NA`, `n/a`, dashes and the like count as empty.
 
     >>> has_value("70.3"), has_value("—"), has_value("--"), has_value("NA")
     (True, False, False, False)
@@ -92,14 +92,14 @@ def counts_of(
     error: bool = False,
     means: bool = False,
 ) -> Counts:
-    """Accuracies or counts as they are written, one per model, as whole numbers of `images`.
+    """Accuracies or counts as written, one per model, as whole counts out of `images`.
 
     error   the numbers are error rates, or counts of errors
-    means   they are means over several runs, which are no whole counts; the nearest ones stand for them
+    means   they are means over several runs, which are not whole counts; the nearest counts are used
 
-    The digits of a column say how it was rounded: the nearest whole count must lie within 0.55 units of the last one
-    and 0.01 images. Raises DataError naming the first model where it does not, UsageError where "auto" cannot tell the
-    scale.
+    The digits of a column determine its rounding: the nearest whole count must be within 0.55 units of the last digit
+    and 0.01 images. Raises DataError naming the first model that violates this, UsageError if "auto" cannot determine
+    the scale.
     """
     cells, as_fractions = _counts_alone(cells, models, images, where)
     scale = "counts" if as_fractions and scale == "auto" else scale
@@ -133,7 +133,7 @@ def counts_of(
 
 
 def images_in_cells(cells: Sequence[str]) -> int | None:
-    """The number of images that counts such as 9350/10000 are of; None where not all cells with a value are such."""
+    """The number of images in counts such as 9350/10000; None unless all non-empty cells have this form."""
     found = [_of(cell) for cell in cells if has_value(cell)]
     totals = {one["of"] for one in found if one is not None}
     total = next(iter(totals), None)
@@ -231,7 +231,7 @@ def _refuse_means(read: Sequence[_Cell | None], cells: Sequence[str], models: Se
 
 
 def _decimal(cells: Sequence[_Cell], images: int, scale: str, where: str) -> tuple[str, str]:
-    """Which sign stands before decimals, and the rule that says so; the other one stands between thousands."""
+    """The decimal sign, and the rule that determines it; the other sign separates thousands."""
     commas = [cell.number for cell in cells if "," in cell.number]
     if not commas:
         return ".", ""
@@ -296,13 +296,13 @@ class _Rounding:
         return self.images * float(Decimal(5).scaleb(-self.digits - 1) / self.unit)
 
     def is_whole(self, value: Decimal) -> bool:
-        """Whether a whole number of images, rounded once or twice, can give this value."""
+        """Whether this value can be a whole number of images, rounded once or twice."""
         exact = float(value / self.unit * self.images)
         slack = _IMAGE + self.images * _SINGLE_PRECISION if self.scale != "counts" else 0.0
         return abs(exact - round(exact)) <= self.half * _ROUNDED_TWICE + slack
 
     def count(self, value: Decimal, where: str, means: bool) -> tuple[int, int]:
-        """The nearest count, and by how many images rounding leaves it open."""
+        """The nearest count, and the number of images by which rounding leaves it undetermined."""
         exact = float(value / self.unit * self.images)
         count = round(exact)
         if not 0 <= count <= self.images:

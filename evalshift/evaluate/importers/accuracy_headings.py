@@ -1,4 +1,4 @@
-"""What a column of a table of accuracies is by its heading: an accuracy, an error, or what tells models apart."""
+"""Kinds of columns in tables of accuracies, by their headings: accuracy, error, or distinction of models."""
 
 import re
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What stands beside predictions is compared with the dataset: labels, correctness, the number of the first class."""
+"""Compare the columns next to predictions with the dataset: labels, correctness, the number of the first class."""
 
 from collections.abc import Mapping
 from math import sqrt
@@ -15,9 +15,9 @@ from evalshift.shapes import Labels
 from evalshift.testbed.cells import as_numbers, is_missing
 from evalshift.testbed.class_names import ClassNames
 
-# So many standard errors by which one way of counting classes must make more predictions correct than the other.
+# Standard errors by which one numbering of classes must make more predictions correct than the other.
 _SURELY = 3.1
-# Fewer images than this cannot tell labels under another heading from something else.
+# With fewer images, labels under an unknown heading cannot be distinguished from other columns.
 _FEWEST = 20
 
 
@@ -30,13 +30,13 @@ def hold_labels(
     where: Path,
     by_name: bool,
 ) -> list[str]:
-    """Hold columns of labels against the labels of the dataset; what came of it, in words.
+    """Compare columns of labels with the labels of the dataset; returns the results in words.
 
-    labels      of the images that the file has rows for, in the order of the columns
-    predicted   the first class of each of these images, −1 for none: a column that equals it says the same once more
+    labels      of the images with rows in the file, in the order of the columns
+    predicted   the first predicted class of each of these images, −1 for none; a column equal to it repeats it
     by_name     whether rows were matched by the names of images
 
-    Raises DataError where more than a few differ: rows are in another order, or labels mean something else.
+    Raises DataError if more than a few differ: rows are in another order, or labels have another meaning.
     """
     rules: list[str] = []
     for name, column in columns.items():
@@ -54,7 +54,7 @@ def hold_labels(
 
 
 def few_of(images: int) -> int:
-    """How many labels may differ: corrected ones, but no more than could be taken for another order.
+    """Number of labels that may differ, as for corrected labels, but too few for another order of rows.
 
     >>> few_of(10), few_of(40), few_of(10_000)
     (0, 2, 100)
@@ -63,7 +63,7 @@ def few_of(images: int) -> int:
 
 
 def class_numbers(column: np.ndarray, classes: ClassNames) -> np.ndarray | None:
-    """A column as class numbers, −1 where there is none; None where it names something else."""
+    """A column as class numbers, −1 for empty cells; None if it contains something else."""
     if column.dtype.kind == "U":
         found = as_numbers(column)
         if found is None:
@@ -75,14 +75,14 @@ def class_numbers(column: np.ndarray, classes: ClassNames) -> np.ndarray | None:
 
 
 def _is_reordered(numbers: np.ndarray, labels: Labels) -> bool:
-    """Whether numbers are the labels in another order: each class as often, at other places."""
+    """Whether numbers are the labels in another order: equal class counts at other positions."""
     if len(labels) < _FEWEST or np.array_equal(numbers, labels):
         return False
     return np.array_equal(np.sort(numbers), np.sort(labels)) and len(np.unique(labels)) > 2
 
 
 def _is_labels_in_other_order(name: str, numbers: np.ndarray, labels: Labels, by_name: bool) -> bool:
-    """Whether labels that equal the predictions are yet labels: those of a model that is always correct."""
+    """Whether labels equal to the predictions are nevertheless labels: of a model that is always correct."""
     if np.array_equal(numbers, labels):
         return False
     return not by_name and (is_surely_labels(name) or np.array_equal(np.sort(numbers), np.sort(labels)))
@@ -113,7 +113,7 @@ def _hold_numbers(
 def _hold_names(
     name: str, column: np.ndarray, labels: Labels, dataset: StoredDataset, where: Path, by_name: bool
 ) -> list[str]:
-    """Labels under names that are not known: each must go with one class, and each class with one of them."""
+    """Check labels with unknown names: the names and the classes must correspond one to one."""
     texts, codes = np.unique(column, return_inverse=True)
     there = ~np.array([is_missing(text) for text in texts.tolist()])[codes]
     pairs = set(zip(codes[there].tolist(), labels[there].tolist(), strict=True))
@@ -158,9 +158,9 @@ def _other_order(
 def hold_correctness(
     columns: Mapping[str, np.ndarray], hits: np.ndarray, dataset: StoredDataset, where: Path
 ) -> list[str]:
-    """Hold columns that say whether each prediction is correct, in dataset order, against what they are here.
+    """Compare columns that say whether each prediction is correct, in dataset order, with the dataset.
 
-    Raises DataError where more than a few differ.
+    Raises DataError if more than a few differ.
     """
     rules = []
     for name, column in columns.items():
@@ -178,7 +178,7 @@ def hold_correctness(
 
 
 def refuse_shifted(predicted: np.ndarray, labels: Labels, where: Path) -> None:
-    """Raises DataError where predictions count classes from 1: none is 0, and one less makes far more correct."""
+    """Raise DataError if predictions count classes from 1: none is 0, and subtracting 1 makes far more correct."""
     there = predicted != NO_CLASS
     if not there.any() or predicted[there].min() < 1:
         return

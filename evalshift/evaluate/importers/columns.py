@@ -1,4 +1,4 @@
-"""Which column of a file says what: the names of the images, the predictions, and the labels that stand beside them."""
+"""Roles of the columns of a file: names of the images, predictions, and labels next to them."""
 
 import re
 from collections import Counter
@@ -31,9 +31,9 @@ Columns = Mapping[str, np.ndarray]
 class Found:
     """The predictions in a file.
 
-    names    of the columns that they were taken from
+    names    of the columns with the predictions
     values   shape (n,) or (n, k), in the order of the file
-    rules    what was decided, in words
+    rules    the rules applied, in words
     """
 
     names: tuple[str, ...]
@@ -44,8 +44,8 @@ class Found:
 def columns_of_rows(content: FileContent, images: int, wanted: Iterable[str | None] = ()) -> tuple[Columns, list[str]]:
     """The columns that have a value per row, and the names of those that do not.
 
-    Rows are as many as the images where any column has so many, else as many as most columns have. What was asked for
-    by name (`wanted`) says it before all others.
+    The number of rows is that of the images if any column has it, otherwise that of most columns. A column requested by
+    name (`wanted`) takes precedence.
     """
     arrays = {name: array for name, array in content.columns.items() if array.ndim in (1, 2)}
     named = [len(arrays[name]) for name in wanted if name in arrays]
@@ -83,7 +83,7 @@ def _are_equal(one: np.ndarray, other: np.ndarray) -> bool:
 
 
 def check_named(content: FileContent, wanted: Iterable[str | None]) -> None:
-    """Raises DataError where the file has no column of a name that was asked for."""
+    """Raise DataError if the file has no column of a requested name."""
     for name in wanted:
         if name is None or name in content.columns or name in numbered(list(content.columns)):
             continue
@@ -102,12 +102,12 @@ def find_predictions(
     """The columns of the predictions.
 
     taken    columns that name the images
-    wanted   the column, or what stands in front of the numbers of several (`top` for top1, top2, …), that was asked for
+    wanted   the requested column, or the common prefix of several (`top` for top1, top2, …)
 
-    Without one, in this order: a column for each class; columns that are called like predictions, alone or numbered;
-    the only one left that can hold classes; the only column of labels. Of several that agree in the first class, that
-    which says most is taken.
-    Raises DataError where none, or several that disagree, can be meant.
+    By default, in this order: one column per class; columns named like predictions, alone or numbered; the only other
+    column that can hold classes; the only column of labels. Of several that agree in the first class, the most
+    informative is used.
+    Raises DataError if there is no candidate, or if several disagree.
     """
     groups = numbered([name for name in columns if name not in taken])
     if wanted is not None:
@@ -163,7 +163,7 @@ def _unnamed(columns: Columns, names: Sequence[str], classes: int) -> Found | No
 
 
 def as_number_column(column: np.ndarray) -> np.ndarray | None:
-    """A column as numbers, shape (n,); None where it holds something else."""
+    """A column as numbers, shape (n,); None if it contains something else."""
     if column.ndim != 1:
         return None
     return as_numbers(column) if column.dtype.kind == "U" else column if column.dtype.kind in "iuf" else None

@@ -333,7 +333,7 @@ def parse_json(text: str, suffix: str, loads: Callable[[str], Any] = json.loads)
             try:
                 rows.append(loads(line))
             except json.JSONDecodeError as error:
-                raise ValueError(f"line {number:,} is no JSON") from error
+                raise ValueError(f"line {number:,} is not JSON") from error
     return rows
 
 

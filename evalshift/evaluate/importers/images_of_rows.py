@@ -63,8 +63,8 @@ def find_rows(
 ) -> Rows:
     """The column that names the images, whatever its heading, and where each image's row stands.
 
-    id_column    the column that was asked for
-    column       the one that holds the predictions, if that was asked for
+    id_column    the column that was requested
+    column       the one that holds the predictions, if that was requested
     file_order   rows are in dataset order, whatever stands in the file
 
     Raises DataError where a column could name the images but does not name those of the dataset, where several do so

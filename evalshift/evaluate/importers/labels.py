@@ -65,7 +65,7 @@ def _labelled(
             elif not np.array_equal(given.labels, stored.labels):
                 differing = int((given.labels != stored.labels).sum())
                 raise DataError(
-                    "these labels are not those that are stored",
+                    "the labels differ from the stored ones",
                     where=labels,
                     found=f"{differing:,} of {len(stored):,} differ",
                     expected=f"the labels of {name} in {results.path}",
@@ -117,7 +117,7 @@ def _given(
 def _refuse_other_lists(given: StoredDataset, stored: StoredDataset, path: Path) -> None:
     if given.truth.shape != stored.truth.shape or not np.array_equal(np.sort(given.truth), np.sort(stored.truth)):
         raise DataError(
-            "these labels are not those that are stored",
+            "the labels differ from the stored ones",
             where=path,
             found=f"{len(given):,} images with labels, stored are {len(stored):,}, or other labels",
             expected=f"the labels of {stored.name} as they are stored",
@@ -218,7 +218,7 @@ def _from_file(
             labels = labels[match.places]
         if len(labels) != len(stored):
             raise DataError(
-                "these labels are not those that are stored",
+                "the labels differ from the stored ones",
                 where=path,
                 found=f"{len(labels):,} labels",
                 expected=f"{len(stored):,}, as many as {name} has",

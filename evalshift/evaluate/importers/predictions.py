@@ -168,7 +168,7 @@ def _read(
     missing: str,
     predicted_in: str | None,
 ) -> tuple[TopClasses, list[str]]:
-    """The predictions of a file in dataset order, held against what stands beside them; and what was decided."""
+    """The predictions of a file in dataset order, compared with the columns next to them, and the rules applied."""
     path = content.path
     check_named(content, (id_column, column))
     columns, set_aside = columns_of_rows(content, len(dataset), (column, id_column))
@@ -216,7 +216,7 @@ def _held(
     classes: ClassNames,
     path: Path,
 ) -> list[str]:
-    """What came of holding what stands beside the predictions against the images that the file has rows for."""
+    """Results of comparing the columns next to the predictions with the images that have rows in the file."""
     places = np.arange(len(dataset)) if rows.match is None else rows.match.places
     there = np.flatnonzero(places >= 0)
     beside = {name: values[places[there]] for name, values in labels.items()}

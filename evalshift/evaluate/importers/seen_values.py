@@ -80,7 +80,7 @@ def _in_groups(values: np.ndarray, view: View, where: Path, predicted_in: str | 
     if predicted_in == view.of.name or there.max(initial=0) >= len(view.space):
         return False
     raise UsageError(
-        "it cannot be told whether these are classes or groups of classes",
+        "ambiguous whether these are classes or groups of classes",
         where=where,
         found=f"no number above {there.max(initial=0):g}, where the view {view.name} has {len(view.space)} groups",
         expected=f"class numbers of {view.of.name}, or groups, such as {', '.join(view.space.names[:3])}",

@@ -143,7 +143,7 @@ class _Headings:
             )
 
     def check_rates(self, column: str) -> str:
-        """The column, which is there and holds accuracies, or error rates where these are asked for."""
+        """The column, which is there and holds accuracies, or error rates where these are requested."""
         self.check_there(column)
         beside = self._beside(column)
         if is_no_rate(column):
@@ -173,8 +173,7 @@ class _Headings:
         usual = [name for name in self.names if fitting(name) and name != column]
         stem = [name for name in usual if column.lower().startswith(name.lower())]
         found = (stem or usual)[:3]
-        words = f"{'columns' if len(found) > 1 else 'the column'} {', '.join(map(_quoted, found))} "
-        return f"{words}{'are' if len(found) > 1 else 'is'} beside it" if found else None
+        return f"use {'one of' if len(found) > 1 else 'the column'} {', '.join(map(_quoted, found))}" if found else None
 
     def _is_one_of_both(self, column: str) -> bool:
         """Whether errors are in a column of the same name with an ending."""
@@ -268,11 +267,11 @@ def _refuse_long(
         known = [known_dataset(value, is_dataset, own) for value in values]
         if len(values) > 1 and any(one is not None and (one in columns) for one in known):
             raise UsageError(
-                f'rows are of different datasets by their column "{column}"',
+                f'the column "{column}" names several datasets',
                 where=heading.path,
                 found=some(values),
                 expected="rows of one dataset, or the column that names the dataset of each row",
-                fix=f'`dataset_column` "{column}" says that it does{_also_key(cells)}',
+                fix=f'set `dataset_column` to "{column}"{_also_key(cells)}',
             )
 
 

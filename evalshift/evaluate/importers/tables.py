@@ -333,7 +333,7 @@ def parse_assignments(texts: Sequence[str], option: str, key: str = "DATASET") -
         if parts is None:
             raise UsageError(f'{option} "{text}" has no {key.lower()}', expected=f"{option} {key}=VALUE")
         if parts[1] in assigned:
-            raise UsageError(f"{option} names {parts[1]} twice", found=text, expected=f"each {key.lower()} once")
+            raise UsageError(f"{option} repeats {parts[1]}", found=text, expected=f"each {key.lower()} once")
         assigned[parts[1]] = parts[2]
     return assigned
 

@@ -175,7 +175,7 @@ def _guess_scores(values: np.ndarray, classes: int, where: Path | str) -> tuple[
     ranked = _is_whole(values) and bool((np.sort(values, axis=1) == np.arange(classes)).all())
     if ranked and values.dtype.kind == "f":
         raise UsageError(
-            "it cannot be told whether these are classes by rank or scores by class",
+            "ambiguous whether these are classes by rank or scores by class",
             where=where,
             found=f"each row holds 0 to {classes - 1}, each once, as fractions",
             expected="class numbers as whole numbers, or logits",

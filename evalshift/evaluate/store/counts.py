@@ -51,7 +51,7 @@ class Counted:
     """Numbers of correct predictions of one model on a dataset, where its predictions are unknown.
 
     top1, top5  images whose label is the first, or one of the first five predictions; None where not given
-    within      the counts may be off by as many images: they were worked out from rounded accuracies
+    within      the counts may be off by as many images: they were computed from rounded accuracies
     """
 
     model: str
@@ -95,6 +95,6 @@ def _counted(row: dict[str, Any], dataset: str, images: int) -> Counted:
     check_counts(row, images)
     facts = json.loads(row["provenance"])
     if not isinstance(facts, dict):
-        raise ValueError(f"the provenance of {row['model']} is no JSON object")
+        raise ValueError(f"the provenance of {row['model']} is not a JSON object")
     provenance = checked_provenance(facts, dataset, row["model"])
     return Counted(row["model"], row["top1"], row["top5"], row["within"], provenance)

@@ -8,7 +8,7 @@ from evalshift.errors import UsageError
 def not_chosen(where: str, found: str, expected: str, fix: str) -> UsageError:
     """The error for an entry of which none is chosen."""
     return UsageError(
-        "this name stands for several test sets, one of which must be chosen",
+        "this name has several variants, one of which must be chosen",
         where=where,
         found=found,
         expected=expected,

@@ -132,7 +132,7 @@ class Dataset:
         return self._part(kept, classes=view.space, labels=meaning[kept], view=view)
 
     def with_several_labels(self, lists: Sequence[Sequence[int]]) -> "Dataset":
-        """The same images with lists of labels in place of one each; those without any are left out, and counted.
+        """The same images with lists of labels instead of one each; those without any are left out, and counted.
 
         The label that an image had stays its first where it is among them. DataError where no image has any.
         """

@@ -92,7 +92,7 @@ def _batch(path: Path, size: int, where: str) -> tuple[np.ndarray, np.ndarray]:
             where=found,
             found=str(error),
             expected="numbers from 1 to 1000",
-            fix="labels from 0 by sorted wnid are none of this format: use source: npy for them",
+            fix="labels numbered from 0 by sorted wnid are another format: use source: npy",
         ) from error
     return as_images(from_planes(rows, size), found), labels
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from evalshift.errors import DataError
 from evalshift.files import stat_checksum_of
-from evalshift.formatting import name_some
+from evalshift.formatting import counted, name_some
 from evalshift.shapes import Labels
 from evalshift.testbed.classes import ClassSpace, labels_of_folders
 from evalshift.testbed.datasets.dataset import Parts
@@ -39,7 +39,7 @@ def read(entry: FolderDataset, space: ClassSpace, where: str) -> Parts:
         raise DataError(
             "the image folder has no class folders",
             where=f"{where}, {entry.path}",
-            found=f"{sum(1 for _ in entry.path.iterdir())} other files",
+            found=counted(sum(1 for _ in entry.path.iterdir()), "other file"),
             expected="one folder per class with its images inside",
             fix="for images side by side with a list of their labels, use source: list",
         )

@@ -13,6 +13,7 @@ import numpy as np
 from evalshift.errors import DataError
 from evalshift.file_faults import file_fault
 from evalshift.files import read_bytes, stat_checksum
+from evalshift.formatting import counted
 from evalshift.shapes import Labels
 from evalshift.testbed.archives import extract_member, is_tar
 from evalshift.testbed.arrays import cannot_read
@@ -49,7 +50,7 @@ def _labels_of_flat(paths: list[Path], entry: ImageNetDataset, root: Path, where
         raise DataError(
             "the folder has no validation images of ImageNet",
             where=f"{where}, {root}",
-            found=f"{sum(1 for _ in root.iterdir())} other files",
+            found=counted(sum(1 for _ in root.iterdir()), "other file"),
             expected="wnid folders, or ILSVRC2012_val_00000001.JPEG and so on",
         )
     text, source = _ground_truth(entry, root, where)
@@ -84,7 +85,7 @@ def _ground_truth(entry: ImageNetDataset, root: Path, where: str) -> tuple[str, 
     raise DataError(
         "the classes of the validation images are missing",
         where=f"{where}, {root}",
-        found=entry.devkit or "images side by side, and no devkit beside them",
+        found=entry.devkit or "images in a single folder, without the devkit",
         expected=f"a folder for each wnid, or the devkit's {TRUTH}",
         fix="put ILSVRC2012_devkit_t12.tar.gz beside the images, or name it in the entry with devkit:",
     )

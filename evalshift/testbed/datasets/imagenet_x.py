@@ -55,7 +55,7 @@ def _annotations(path: Path, where: str) -> Mapping[str, Mapping[str, Any]]:
     try:
         rows = [json_content(line) for line in read_text(path).splitlines() if line.strip()]
         if strange := [row for row in rows if not isinstance(row, dict)]:
-            raise ValueError(f"a line that is no JSON object: {json.dumps(strange[0])[:60]}")
+            raise ValueError(f"a line that is not a JSON object: {json.dumps(strange[0])[:60]}")
         found = {Path(row["file_name"]).stem: row for row in rows}
         missing = sorted({name for row in rows for name in ("class", *FACTORS) if name not in row})
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -128,7 +128,7 @@ def verify(own: Path, file: FileEntry) -> str:
         if objection is None:
             return (file.md5 or "")[:8]
         raise HashMismatchError(
-            "a file is not the promised one",
+            "a file does not have the expected checksum",
             where=own,
             found=objection,
             expected=remote(file).promise(),
@@ -149,7 +149,7 @@ def refuse_other_member(entry: DownloadedDataset, role: str, name: str, path: Pa
     found = hashlib.md5(content, usedforsecurity=False).hexdigest()
     if promised is not None and found != promised:
         raise HashMismatchError(
-            "a file is not the promised one",
+            "a file does not have the expected checksum",
             where=path,
             found=f"md5 {found}, {len(content):,} bytes",
             expected=f"md5 {promised}, as in {entry.files[role].name}",
@@ -158,7 +158,7 @@ def refuse_other_member(entry: DownloadedDataset, role: str, name: str, path: Pa
 
 
 def unpacked(entry: DownloadedDataset, role: str, where: str) -> Path:
-    """The folder that an archive of the entry was unpacked to: in the cache, the first time that it is asked for."""
+    """The folder that an archive of the entry was unpacked to: in the cache, the first time that it is requested."""
     if entry.path is not None:
         return unpacked_own(entry, role, where)
     archive = place(entry, role, None, where)

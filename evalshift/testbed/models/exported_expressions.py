@@ -167,7 +167,7 @@ def _check_float(node: ast.Call, digits: str, keywords: list[ast.keyword]) -> No
 
 
 def _check_power(node: ast.Call, args: list[ast.expr]) -> None:
-    """Powers of powers and large exponents would be worked out for years."""
+    """Powers of powers and large exponents would be computed for years."""
     nested = any(isinstance(one, ast.Name) and one.id in _POWERS for part in args for one in ast.walk(part))
     if len(args) != 2 or nested or not all(_is_small(one) for one in ast.walk(args[1])):
         _refuse(node)

@@ -32,7 +32,7 @@ from evalshift.testbed.trained_model_entries import FisherVectorsModel
 
 # Of what follows from the same data and settings; weights that another version trained are trained anew.
 _VERSION = 2
-# As many patches as the components and the mixture are worked out on.
+# As many patches as the components and the mixture are computed on.
 _PATCHES = 100_000
 # Images at a time.
 _IMAGES = 256

@@ -348,7 +348,7 @@ def check_rule(logits: Logits, space: ClassSpace, where: str) -> None:
             "logits.subset does not name an output for each class",
             where=where,
             found=counted(len(logits.subset), "output"),
-            expected=f"{len(space):,}, one a class of {space.name}, in its order",
+            expected=f"{len(space):,}, one per class of {space.name}, in its order",
         )
     outputs = len(space) + len(logits.drop)
     if logits.drop and max(logits.drop) >= outputs:

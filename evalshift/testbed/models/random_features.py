@@ -30,7 +30,7 @@ from evalshift.testbed.trained_model_entries import RandomFeaturesModel
 _LOG = logging.getLogger("evalshift")
 # Of what follows from the same data and settings; weights that another version trained are trained anew.
 _VERSION = 1
-# As many patches as the whitening is worked out on, and more where more filters are wanted.
+# As many patches as the whitening is computed on, and more where more filters are wanted.
 _PATCHES = 100_000
 # Filters at a time, and images at a time: 18 × 512 × 512 numbers are 19 MB.
 _FILTERS, _IMAGES = 512, 512

@@ -367,9 +367,7 @@ class TestDegenerate:
 
         found = compute_statistics(stored.outcomes["top5"], stored.predictions, resamples=0)
 
-        assert of_set(found.new).hard == Missing(
-            "hardness and the usual mistake are defined on top-1 predictions: see top-1"
-        )
+        assert of_set(found.new).hard == Missing("hard images are defined on top-1 predictions: see top-1")
         assert found.without_labels == Missing("agreement is defined on top-1 predictions: see top-1")
         assert of_pairs(found.new).agreement is None
 

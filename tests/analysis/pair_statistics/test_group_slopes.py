@@ -122,6 +122,6 @@ def test_without_a_choice_nothing_is_grouped(make_outcomes) -> None:
 
 
 def test_an_unknown_group_is_refused_with_a_suggestion() -> None:
-    with pytest.raises(UsageError, match="there is no such group to color models by") as error:
+    with pytest.raises(UsageError, match="unknown group to color models by") as error:
         summarize_outcomes({}, color_by="training-data")
     assert "training_data" in str(error.value)

@@ -133,7 +133,8 @@ class TestAgreementLine:
         says(
             complaint.value,
             where="line of new on original agreement, probit scale",
-            found=f"{pairs} pair{'s' * (pairs != 1)} of models with {pairs} distinct agreements from 0.05 to 0.98",
+            found=f"{pairs} pair{'s' * (pairs != 1)} of models with {pairs} distinct agreement{'s' * (pairs != 1)} "
+            "from 0.05 to 0.98",
         )
 
     def test_sizes_that_differ(self):

@@ -71,7 +71,7 @@ class TestYears:
         "years, found",
         [
             ([2012, 2013, 2014, None, None], "3 models with a year, of 3 distinct years"),
-            ([2012, 2012, 2012, 2012, 2012], "5 models with a year, of 1 distinct years"),
+            ([2012, 2012, 2012, 2012, 2012], "5 models with a year, of 1 distinct year"),
             # Years that rise as the accuracies do tell them.
             ([2010, 2011, 2012, 2013, 2014], "5 models with a year, of 5 distinct years"),
         ],

@@ -79,6 +79,6 @@ def test_few_models_are_given_the_reason(stored: Results, tmp_path: Path) -> Non
 def test_unknown_tables_are_refused() -> None:
     with pytest.raises(UsageError) as refused:
         ReportOptions(include="item_respons")
-    assert refused.value.problem == "there is no such table to include"
+    assert refused.value.problem == "unknown table to include"
     assert refused.value.expected == "item_response, pairs"
     assert ReportOptions(include=["pairs"]).include == ("pairs",)

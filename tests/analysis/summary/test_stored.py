@@ -178,9 +178,9 @@ def test_what_the_registry_knows_of_the_original_set_is_used(letters):
         "Of the mean drop of 30.6 points, adaptive overfitting accounts for 25.0 points (95 % CI −9.5 to 59.5) and "
     )
     # (4 − 0.36)/3.6 of the rest would be above 1: duplicates at 90 % cannot be in a set that is all correct.
-    assert metric.missing["duplicates"].startswith("these near-duplicates cannot be in this test set (")
+    assert metric.missing["duplicates"].startswith("near-duplicates are inconsistent with the accuracy on this test")
 
 
 def test_a_wrong_choice_fails_before_anything_is_read(store):
-    with pytest.raises(UsageError, match="there is no such scale"):
+    with pytest.raises(UsageError, match="unknown scale"):
         summarize(store.results, scale="probits")

@@ -98,4 +98,4 @@ def test_three_models_have_neither_curve_nor_correlations(letters):
     missing = report(letters.results, resamples=0).summary.pairs[0].metrics["top1"].missing
     assert missing["curvature"] == "no curve can be fitted (3 models with 3 distinct original accuracies)"
     assert missing["class_correlations"] == "a correlation with an interval needs at least 4 models (3 models)"
-    assert missing["falling_images"] == "on no image does the hit rate fall significantly as original accuracy rises"
+    assert missing["falling_images"] == "the hit rate falls significantly with original accuracy on no image"

@@ -12,7 +12,7 @@ from messages import says
 from evalshift.evaluate.importers.files import WHOLE, read_array, read_file
 from evalshift.files import sha256_of
 
-MAGIC = "no file of NumPy: it begins with no arr"
+MAGIC = "not a NumPy file: it begins with no arr"
 
 
 def written(path: Path, text: str) -> Path:
@@ -154,12 +154,12 @@ def test_safetensors(tmp_path: Path) -> None:
     [
         ("a.json", "[1, [2]]", "row 0 has one value, row 1 a list of 1 value", "a whole .json file"),
         ("a.json", "[[0.5, 2], [1]]", "row 1 has 1 value, row 0 2 values", "a whole .json file"),
-        ("a.jsonl", "{}\n{]\n", "line 2 is no JSON", "a whole .jsonl file"),
-        ("a.csv", "", "there is no row in it", "a whole .csv file"),
+        ("a.jsonl", "{}\n{]\n", "line 2 is not JSON", "a whole .jsonl file"),
+        ("a.csv", "", "it has no rows", "a whole .csv file"),
         ("a.csv", "id,pred\nx,1\ny,1,2\n", "line 3 has 3 cells, the header 2", "a whole .csv file"),
         ("a.csv", "id,id\nx,1\n", 'two columns are called "id"', "a whole .csv file"),
         ("a.json", "7", "neither a list nor an object", "a whole .json file"),
-        ("a.json", "[1", "no JSON: expecting ',' delimiter at line 1, column 3", "a whole .json file"),
+        ("a.json", "[1", "invalid JSON: expecting ',' delimiter at line 1, column 3", "a whole .json file"),
         ("a.npy", "no array", MAGIC, "a whole .npy file"),
     ],
 )

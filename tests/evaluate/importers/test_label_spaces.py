@@ -252,7 +252,7 @@ class TestSeveralLabels:
         bring(PREDICTED, "mine", labels=write_lists("rows"), classes="cifar10")
         Path("l.json").write_text(json.dumps([[1], *LISTS[1:]]))
         said = refused(DataError, lambda: bring(PREDICTED, "mine", labels="l.json", classes="cifar10"))
-        assert said.startswith("these labels are not those that are stored\n  where:    l.json\n")
+        assert said.startswith("the labels differ from the stored ones\n  where:    l.json\n")
 
     def test_a_label_that_is_no_class(self) -> None:
         Path("l.json").write_text(json.dumps([[1, 2], [3, 10]]))

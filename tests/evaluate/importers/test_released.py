@@ -336,7 +336,7 @@ def test_other_predictions_than_the_published_are_not_taken(
     with pytest.raises(HashMismatchError) as caught:
         import_released("recht2019-imagenet", results, registry=default)
     name = "data--predictions--imagenetv2-b-33--resnet50.npy"
-    assert caught.value.problem == f"{name} is offered, but not with the promised content"
+    assert caught.value.problem == f"{name} was found, but not with the expected checksum"
     found = (
         "these are not the released predictions (shape (5, 5))" if known else "these are not the published predictions"
     )

@@ -303,4 +303,4 @@ def test_other_measures_are_not_accuracies(
     path = table(tmp_path, f"model,acc1,{heading}\nr,93.50,81.20\n")
     message = complaint(import_table, path, {"imagenet": heading}, results, registry=registry)
     assert f'the column "{heading}" holds another measure, by its name' in message
-    assert 'the column "acc1" is beside it' in message
+    assert 'use the column "acc1"' in message

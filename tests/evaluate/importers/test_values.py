@@ -316,7 +316,7 @@ REFUSED = {
         np.array(np.array([[6, 5, 4, 3, 2, 1, 0]] * 6, np.float32)),
         "auto",
         (
-            "it cannot be told whether these are classes by rank or scores by class\n"
+            "ambiguous whether these are classes by rank or scores by class\n"
             "  where:    values.npy\n"
             "  found:    each row holds 0 to 6, each once, as fractions\n"
             "  expected: class numbers as whole numbers, or logits\n"

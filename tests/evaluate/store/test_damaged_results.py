@@ -318,7 +318,7 @@ def test_datasets_out_of_their_schema_are_refused_with_the_reason(
         ({"top5": [11]}, "top5 of x is 11, expected 0 to 10"),
         ({"model": ["y"]}, 'it is of the model "x", not of "y"'),
         ({"model": [""]}, "a row without the name of a model"),
-        ({"provenance": ["[]"]}, "the provenance of x is no JSON object"),
+        ({"provenance": ["[]"]}, "the provenance of x is not a JSON object"),
     ],
 )
 def test_counts_out_of_their_schema_are_refused_with_the_reason(

@@ -236,7 +236,7 @@ def test_a_pair_that_is_known_is_not_written_again(results: Results) -> None:
 @pytest.mark.parametrize(
     "content, found",
     [
-        ("not json", "text that is no JSON"),
+        ("not json", "text that is not JSON"),
         ("{}", 'no "schema_version" in it'),
         ('{"schema_version": 1}', 'no "pairs" in it'),
         ("[]", "content of another structure"),

@@ -235,7 +235,7 @@ class TestCorrupted:
     def test_without_a_choice_it_is_no_test_set(self, load: Load, complaint: Callable[..., str]) -> None:
         said = complaint(UsageError, load, {"source": "cifar-c", "path": ".", "severity": 3})
         assert said.startswith(
-            "this name stands for several test sets, one of which must be chosen\n"
+            "this name has several variants, one of which must be chosen\n"
             "  where:    dataset d\n"
             "  found:    no corruption\n"
             "  expected: a corruption and a severity from 1 to 5, such as cifar10-c@fog-3\n"

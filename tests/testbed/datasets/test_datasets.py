@@ -206,14 +206,14 @@ class TestFolder:
         message = (
             "the image folder has no class folders\n"
             "  where:    dataset d, HERE/images\n"
-            "  found:    {} other files\n"
+            "  found:    {}\n"
             "  expected: one folder per class with its images inside\n"
             "  fix:      for images side by side with a list of their labels, use source: list"
         )
-        assert refused(self.FOLDER) == message.format(0)
+        assert refused(self.FOLDER) == message.format("0 other files")
         # The validation images of ILSVRC2012 come like this (trap 17).
         put_image(tmp_path / "images" / "ILSVRC2012_val_00000001.JPEG")
-        assert refused(self.FOLDER) == message.format(1)
+        assert refused(self.FOLDER) == message.format("1 other file")
 
     def test_no_folder(self, refused: Refused, tmp_path: Path) -> None:
         message = (
@@ -286,7 +286,7 @@ class TestCifar10:
     ) -> None:
         content = self.from_server(file_server, archive(cifar10_batch(IMAGES, LABELS)), sha256="12fca82f" * 8)
         assert complaint(HashMismatchError, load, content).startswith(
-            "cifar-10-python.tar.gz is offered, but not with the promised content\n"
+            "cifar-10-python.tar.gz was found, but not with the expected checksum\n"
         )
         assert not (cache / "datasets" / "cifar-10-python.tar.gz").exists()
 

@@ -120,7 +120,7 @@ class TestMnist:
     def test_another_file_is_refused(self, load: Load, folder: Path, complaint: Callable[..., str]) -> None:
         content = {"source": "mnist", "path": ".", "files": files_of(folder)}
         (folder / "t10k-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx_bytes(LABELS[::-1].copy())))
-        assert complaint(HashMismatchError, load, content).startswith("a file is not the promised one\n")
+        assert complaint(HashMismatchError, load, content).startswith("a file does not have the expected checksum\n")
 
     def test_training_images_that_no_built_in_dataset_names(
         self, load: Load, refused: Refused, entry: Any, folder: Path
@@ -224,7 +224,7 @@ class TestQmnist:
         assert len(fetch_dataset(entry(described))) == 2
         assert len(load(described)) == 8
         described["files"]["labels"]["md5"] = "0" * 32
-        with pytest.raises(HashMismatchError, match="a file has the right name, but not the promised content"):
+        with pytest.raises(HashMismatchError, match="a file has the expected name, but not the expected checksum"):
             load(described)
 
     def test_mnists_own_files_are_not_enough(

@@ -69,7 +69,7 @@ class TestFlat:
         assert (dataset.labels != TRUTHS - 1).mean() > 0.99
 
     def test_trap_17_images_without_their_classes(self, refused: Refused, flat: Path, tmp_path: Path) -> None:
-        says(refused(content(flat)), where=f"dataset d, {flat}", found="images side by side, and no devkit beside them")
+        says(refused(content(flat)), where=f"dataset d, {flat}", found="images in a single folder, without the devkit")
         (tmp_path / "val").mkdir()
         (tmp_path / "val" / name(1)).write_bytes(b"x")
         assert f"  found:    HERE/{TRUTH}\n" in refused(content("val", devkit=TRUTH))
@@ -116,7 +116,7 @@ class TestFlat:
     def test_a_folder_of_something_else(self, refused: Refused, tmp_path: Path) -> None:
         (tmp_path / "val").mkdir()
         (tmp_path / "val" / "holiday.jpg").write_bytes(b"x")
-        says(refused(content("val")), where="dataset d, HERE/val", found="1 other files")
+        says(refused(content("val")), where="dataset d, HERE/val", found="1 other file")
 
     def test_the_source_checksum_knows_images_and_devkit(self, entry: Any, tmp_path: Path, truth: Path) -> None:
         (tmp_path / "val").mkdir()
@@ -218,7 +218,7 @@ class TestByHand:
         assert "  found:    2 images, 0 of class 0\n" in refused(described)
         files["images"]["md5"] = "0" * 32
         assert complaint(HashMismatchError, load, described).startswith(
-            "a file has the right name, but not the promised content\n"
+            "a file has the expected name, but not the expected checksum\n"
             f"  where:    {cache / 'datasets' / 'ILSVRC2012_img_val.tar'}\n"
             f"  found:    md5 {md5(stream.getvalue())}, {len(stream.getvalue()):,} bytes\n"
             f"  expected: md5 {'0' * 32}\n"
@@ -264,7 +264,7 @@ class TestImageNetX:
 
     @pytest.mark.parametrize(
         "text, found",
-        [("[1]", "a line that is no JSON object: [1]"), ('{"file_name": "a", "class": 1}', "no background")],
+        [("[1]", "a line that is not a JSON object: [1]"), ('{"file_name": "a", "class": 1}', "no background")],
     )
     def test_another_file(self, refused: Refused, tmp_path: Path, text: str, found: str) -> None:
         (tmp_path / "x.jsonl").write_text(text)

@@ -130,7 +130,7 @@ class TestImageNet9:
         known, space = entry(content), built_in_view("imagenet-9").space
         assert len(load_dataset("d", known, space)) == 4
         (cache / "datasets" / "backgrounds_challenge_data.tar.gz").write_bytes(b"other")
-        with pytest.raises(HashMismatchError, match="a file is not the promised one"):
+        with pytest.raises(HashMismatchError, match="a file does not have the expected checksum"):
             load_dataset("d", known, space)
 
     def test_a_web_page_is_no_archive(self, load: Load, file_server: FileServer, cache: Path) -> None:

@@ -95,7 +95,7 @@ def test_a_network_of_timm_at_a_commit(load: Load, hub: nn.Module) -> None:
 
 
 def test_a_promised_hash_is_kept(load: Load, hub: nn.Module) -> None:
-    with pytest.raises(HashMismatchError, match=r"^a file is not the promised one\n"):
+    with pytest.raises(HashMismatchError, match=r"^a file does not have the expected checksum\n"):
         load(**CONTENT, sha256="12fca82f")
 
 

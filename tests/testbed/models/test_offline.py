@@ -160,8 +160,8 @@ def test_no_source_calls_anybody(tmp_path: Path, server: FileServer) -> None:
     }
     for model, (missing, place) in what.items():
         said = complaints.split(f"{model} failed: ")[1]
-        assert said.startswith(f"{missing} is not here, and nothing is fetched offline\n  where:    {place}")
-        assert f"  fix:      `evalshift fetch {model}` gets it while there is network; or turn" in said
+        assert said.startswith(f"{missing} is not on disk, and offline mode downloads nothing\n  where:    {place}")
+        assert f"  fix:      `evalshift fetch {model}` downloads it while online; or turn" in said
 
 
 @pytest.mark.late
@@ -206,7 +206,7 @@ class TestWithoutNetwork:
             with urlopen(url) as infer:
                 assert infer.read() == b"abc"
         assert said.startswith(
-            f"{url} is not here, and nothing is fetched offline\n"
+            f"{url} is not on disk, and offline mode downloads nothing\n"
             "  where:    model m\n"
             "  found:    its code asks the network for it; the libraries keep what they have in "
         )
