@@ -17,6 +17,7 @@ PROGRAM = """
 import ctypes, os, signal, subprocess, sys, threading, time
 from pathlib import Path
 from evalshift import stopping
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup has it ignored
 stopping.GRACE_SECONDS = 0.2
 stopping.listen(0.2)
 child = subprocess.Popen(["sleep", "1000"])
