@@ -13,6 +13,7 @@ from torch import fx
 from evalshift.errors import ModelError
 
 Arguments = Mapping[str, Any]
+_KINDS = {"ScalarType": torch.dtype, "Layout": torch.layout, "MemoryFormat": torch.memory_format}
 _GATES = {"lstm": 4, "gru": 3, "rnn_relu": 1, "rnn_tanh": 1}
 
 
@@ -26,12 +27,37 @@ def guard(module: torch.nn.Module, where: str) -> None:
             continue
         changed = False
         for node in part.graph.nodes:
+            _refuse_numbers(node, where)
             check = _check_of(node.target)
             if check is not None:
                 node.target = _checked(node.target, check, where)
                 changed = True
         if changed:
             part.recompile()
+
+
+def _refuse_numbers(node: fx.Node, where: str) -> None:
+    """Raise ModelError for a number in the place of a type or layout: torch looks it up in a table without a check."""
+    if not isinstance(node.target, torch._ops.OpOverload):
+        return
+    given = _bound(node.target, node.args, node.kwargs)
+    for one in node.target._schema.arguments:
+        kind = next((kind for name, kind in _KINDS.items() if name in str(one.real_type)), None)
+        value = given.get(one.name)
+        if kind is not None and value is not None and one.name in {*_named(node)} and not isinstance(value, kind):
+            raise ModelError(
+                "an operation of the exported program has a number in the place of a type",
+                where=where,
+                found=f"{one.name}={value!r} of {node.target}",
+                expected=f"a torch.{kind.__name__}",
+                fix="export the network again",
+            )
+
+
+def _named(node: fx.Node) -> Iterable[str]:
+    """The arguments that a node gives; defaults are torch's own."""
+    arguments = node.target._schema.arguments  # pyright: ignore[reportFunctionMemberAccess, reportAttributeAccessIssue]
+    return (*(one.name for one, _ in zip(arguments, node.args, strict=False)), *node.kwargs)
 
 
 def _check_of(target: object) -> "Callable[[Arguments], bool] | None":
@@ -99,7 +125,7 @@ def _distances(given: Arguments) -> bool:
 def _weight_norm(given: Arguments) -> bool:
     """A length for each row of a weight, or one for the whole."""
     weight, length, dim = given["v"], given["g"], given["dim"]
-    return length.numel() == (1 if dim == -1 else weight.shape[dim])
+    return weight.numel() > 0 and length.numel() == (1 if dim == -1 else weight.shape[dim])
 
 
 def _deformed(given: Arguments) -> bool:

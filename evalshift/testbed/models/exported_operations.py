@@ -65,7 +65,7 @@ _SHAPES = """
     subtract swapaxes swapdims t take take_along_dim tensor_split tile to topk transpose tril tril_indices triu
     triu_indices type_as unbind unflatten unique_consecutive unique_dim _unique2 unsafe_chunk unsafe_split
     unsafe_split_with_sizes unsqueeze view view_as vsplit vstack where zero zeros zeros_like
-    _reshape_copy _shape_as_tensor _stack _to_copy _to_cpu _unsafe_index _unsafe_index_put _unsafe_masked_index
+    _reshape_copy _shape_as_tensor _to_copy _to_cpu _unsafe_index _unsafe_index_put
     _unsafe_view _autocast_to_full_precision _autocast_to_reduced_precision
     _cast_Byte _cast_Char _cast_Double _cast_Float _cast_Half _cast_Int _cast_Long _cast_Short
     is_complex is_contiguous is_floating_point is_nonzero is_same_size result_type

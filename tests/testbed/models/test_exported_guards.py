@@ -17,7 +17,7 @@ from messages import says
 from torch import nn
 
 from evalshift.errors import ModelError
-from evalshift.testbed.models.exported_guards import CHECKS
+from evalshift.testbed.models.exported_guards import CHECKS, guard
 from evalshift.testbed.models.exported_operations import operation
 
 importlib.import_module("torch.ao.quantization.fx._decomposed")  # defines torch.ops.quantized_decomposed
@@ -210,6 +210,16 @@ def test_forged_tensors_are_refused_before_they_are_used(load: Load, tmp_path: P
     assert said in message
 
 
+@pytest.mark.parametrize("number", [-1, 6])
+def test_a_number_in_the_place_of_a_type_is_refused(number: int) -> None:
+    """torch takes it for a place in a table, and crashes with -1."""
+    graph = torch.fx.Graph()
+    pixels = graph.placeholder("x")
+    graph.output(graph.call_function(torch.ops.aten.cumprod.default, (pixels, 1), {"dtype": number}))
+    with pytest.raises(ModelError, match=f"dtype={number} of aten.cumprod.default"):
+        guard(torch.fx.GraphModule({}, graph), "w.pt2")
+
+
 # Those that were seen to crash Python with forged arguments, and their kin.
 UNSAFE = """
     _reshape_alias _nested_view_from_buffer _nested_view_from_jagged _jagged_to_padded_dense_forward
@@ -222,6 +232,7 @@ UNSAFE = """
     _foreach_add.List max_pool2d_with_indices_backward native_layer_norm_backward embedding_dense_backward
     _compute_linear_combination _transform_bias_rescale_qkv _transformer_encoder_layer_fwd _pack_padded_sequence
     _pad_packed_sequence _weight_int4pack_mm_for_cpu _make_per_channel_quantized_tensor fractional_max_pool2d
+    _stack _unsafe_masked_index
     _histogramdd_from_bin_tensors linalg_ldl_solve set_ set_.source_Tensor resize_ resize_as_ from_file _print
     _index_put_impl_ relu.out add.out data _cufft_set_plan_cache_max_size _foobar
 """
