@@ -224,7 +224,7 @@ class TestFolder:
         )
         assert refused(self.FOLDER) == message
         (tmp_path / "images").touch()
-        assert refused(self.FOLDER) == message
+        assert refused(self.FOLDER) == f"{message}\n  fix:      unpack it, and name the folder"
 
     def test_the_250_photographs(self, load: Load, real_data: Callable[[str], Path]) -> None:
         dataset = load({"source": "folder", "path": str(real_data("imagenet-samples")), "classes": "imagenet-1k"})
