@@ -84,8 +84,8 @@ def test_a_run_that_ends_between_two_models_goes_on_and_not_for_ever(tmp_path: P
 def test_a_signal_ends_a_run_whose_model_ignores_it(tmp_path: Path, number: signal.Signals, code: int) -> None:
     ignore = "[signal.signal(one, signal.SIG_IGN) for one in (1, 2, 10, 15)]; Path('hangs').touch(); time.sleep(1000)"
     heard = "import signal\nsignal.signal(signal.SIGHUP, signal.SIG_DFL)"  # though the tests were started by nohup
-    code = heard + RUN.format(within=ignore, after="pass")
-    process = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    program = heard + RUN.format(within=ignore, after="pass")
+    process = subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 30
     while not (tmp_path / "hangs").exists():
         assert time.monotonic() < deadline
