@@ -14,7 +14,7 @@ from evalshift.errors import ModelError
 
 Arguments = Mapping[str, Any]
 _KINDS = {"ScalarType": torch.dtype, "Layout": torch.layout, "MemoryFormat": torch.memory_format}
-_GATES = {"lstm": 4, "gru": 3, "rnn_relu": 1, "rnn_tanh": 1}
+_ROWS_PER_UNIT = {"lstm": 4, "gru": 3, "rnn_relu": 1, "rnn_tanh": 1}
 
 
 def guard(module: torch.nn.Module, where: str) -> None:
@@ -37,7 +37,7 @@ def guard(module: torch.nn.Module, where: str) -> None:
 
 
 def _refuse_numbers(node: fx.Node, where: str) -> None:
-    """Raise ModelError for a number in the place of a type or layout: torch looks it up in a table without a check."""
+    """Raise ModelError for a number instead of a type or layout: torch looks it up in a table without a check."""
     if not isinstance(node.target, torch._ops.OpOverload):
         return
     given = _bound(node.target, node.args, node.kwargs)
@@ -46,7 +46,7 @@ def _refuse_numbers(node: fx.Node, where: str) -> None:
         value = given.get(one.name)
         if kind is not None and value is not None and one.name in {*_named(node)} and not isinstance(value, kind):
             raise ModelError(
-                "an operation of the exported program has a number in the place of a type",
+                "an operation of the exported program has a number instead of a type",
                 where=where,
                 found=f"{one.name}={value!r} of {node.target}",
                 expected=f"a torch.{kind.__name__}",
@@ -134,7 +134,7 @@ def _deformed(given: Arguments) -> bool:
     return all(given[name] > 0 for name in steps) and not given["offset"].isnan().any()
 
 
-def _recurrent(gates: int) -> Callable[[Arguments], bool]:
+def _recurrent(rows_per_unit: int) -> Callable[[Arguments], bool]:
     def fits(given: Arguments) -> bool:
         """The weights of each layer and direction, in the order of torch.nn."""
         if "batch_sizes" in given:  # packed sequences, which no image is
@@ -146,7 +146,9 @@ def _recurrent(gates: int) -> Callable[[Arguments], bool]:
             shape
             for layer in range(given["num_layers"])
             for _ in range(directions)
-            for shape in _weights(gates * hidden, out * directions if layer else given["input"].shape[-1], out, given)
+            for shape in _weights(
+                rows_per_unit * hidden, out * directions if layer else given["input"].shape[-1], out, given
+            )
             + ([(out, hidden)] if out != hidden else [])
         ]
         return [tuple(one.shape) for one in given["params"]] == sets
@@ -169,5 +171,5 @@ CHECKS: Mapping[str, Callable[[Arguments], bool]] = {
     "_cdist_forward": _distances,
     **dict.fromkeys(("_weight_norm", "_weight_norm_interface"), _weight_norm),
     "deform_conv2d": _deformed,
-    **{name: _recurrent(gates) for name, gates in _GATES.items()},
+    **{name: _recurrent(rows_per_unit) for name, rows_per_unit in _ROWS_PER_UNIT.items()},
 }

@@ -211,8 +211,8 @@ def test_forged_tensors_are_refused_before_they_are_used(load: Load, tmp_path: P
 
 
 @pytest.mark.parametrize("number", [-1, 6])
-def test_a_number_in_the_place_of_a_type_is_refused(number: int) -> None:
-    """torch takes it for a place in a table, and crashes with -1."""
+def test_a_number_instead_of_a_type_is_refused(number: int) -> None:
+    """torch takes it as an index into a table, and crashes with -1."""
     graph = torch.fx.Graph()
     pixels = graph.placeholder("x")
     graph.output(graph.call_function(torch.ops.aten.cumprod.default, (pixels, 1), {"dtype": number}))
