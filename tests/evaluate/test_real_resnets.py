@@ -127,7 +127,6 @@ def is_of_the_checkpoint(results: Results, dataset: str, model: str) -> None:
     assert provenance.checkpoint_sha256 is not None
     assert provenance.checkpoint_sha256.startswith(CHECKPOINTS[int(model.removeprefix("resnet"))])
     assert provenance.warnings == []
-    assert provenance.fused
 
 
 @pytest.mark.parametrize("model", CORRECT)
@@ -143,6 +142,9 @@ def test_of_the_first_images_every_model_gets_as_many_correct_as_in_plain_torch(
 def test_every_model_gets_exactly_as_many_correct_as_published(whole: Results, model: str) -> None:
     assert correct(whole, "original", model) == CORRECT[model]
     is_of_the_checkpoint(whole, "original", model)
+    provenance = whole.provenance("original", model)
+    assert provenance is not None
+    assert provenance.fused  # which is faster for so many images, on any machine
 
 
 @pytest.mark.parametrize("batch_size", [32, "auto"])
