@@ -18,7 +18,7 @@ import numpy as np
 
 from evalshift.errors import DataError
 from evalshift.file_faults import file_fault
-from evalshift.files import sha256_of
+from evalshift.files import read_bytes, refuse_special, sha256_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -84,7 +84,7 @@ class BorderedImage:
 
     def read(self) -> bytes:
         """The bytes of the image file, with the frame."""
-        return self.image.read_bytes() if isinstance(self.image, Path) else self.image.read()
+        return read_bytes(self.image) if isinstance(self.image, Path) else self.image.read()
 
     def __str__(self) -> str:
         return str(self.image)
@@ -133,7 +133,11 @@ def open_image(image: StoredImage) -> Iterator[Image]:
     """The image, opened and not yet decoded; of several frames, the first. Whatever Pillow raises passes through."""
     from PIL import Image
 
-    source = image if isinstance(image, Path) else io.BytesIO(image.read())
+    if isinstance(image, Path):
+        refuse_special(image)
+        source: Any = image
+    else:
+        source = io.BytesIO(image.read())
     with Image.open(source, formats=FORMATS) as opened:
         yield opened
 

@@ -1,21 +1,26 @@
 """Every decoder of images opens the same files, makes the same pixels of them, and refuses the same ones."""
 
 import io
+import os
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import CalledProcessError
 from typing import Any
 
 import numpy as np
 import pytest
 import yaml
 from formats import pixels
-from PIL import Image
+from messages import says
+from PIL import EpsImagePlugin, Image
 
 from evalshift.errors import DataError
 from evalshift.evaluate.images import decode
 from evalshift.testbed.downsampling import small
-from evalshift.testbed.image_files import FORMATS, SUFFIXES, open_image, open_rgb
+from evalshift.testbed.image_files import FORMATS, SUFFIXES, BorderedImage, open_image, open_rgb
 from evalshift.testbed.pixels import pixel_statistics
 from evalshift.testbed.preprocessing import Preprocess
 from evalshift.testbed.registry_reading import load_registry
@@ -113,10 +118,45 @@ def test_the_first_frame_of_several(tmp_path: Path) -> None:
         assert np.asarray(open_rgb(path)).max() == 10
 
 
-@pytest.mark.parametrize("kind", ["EPS", "PDF"])
-def test_formats_that_are_programs_are_not_opened(kind: str, tmp_path: Path, complaint: Callable[..., str]) -> None:
-    path = save(tmp_path / "image.png", Image.fromarray(RGB), kind)
+@pytest.fixture
+def ghostscript(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A program by the name of Ghostscript's; the file that it makes when it is started."""
+    started, program = tmp_path / "started", tmp_path / "bin/gs"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\n: > '{started}'\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+    monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)  # Pillow looks for it once
+    return started
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the program is a script of the shell")
+@pytest.mark.parametrize("decoder", [*DECODERS, "bytes"])
+def test_an_image_never_starts_ghostscript(
+    ghostscript: Path, tmp_path: Path, complaint: Callable[..., str], decoder: str
+) -> None:
+    path = save(tmp_path / "x" / "a" / "image.png", Image.fromarray(RGB), "EPS")
+    read = DECODERS.get(decoder, lambda path: open_rgb(Packed(path.read_bytes())))
+    assert complaint(DataError, read, path).startswith("an image cannot be read")
+    assert not ghostscript.exists()
+    with suppress(CalledProcessError), Image.open(path) as opened:
+        opened.load()
+    assert ghostscript.exists()  # the trap works
+
+
+def test_a_pdf_is_no_image(tmp_path: Path, complaint: Callable[..., str]) -> None:
+    path = save(tmp_path / "image.png", Image.fromarray(RGB), "PDF")
     assert complaint(DataError, open_rgb, path).startswith(f"an image cannot be read\n  where:    {path}\n")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_a_pipe_or_a_device_is_no_image(kind: str, tmp_path: Path, complaint: Callable[..., str]) -> None:
+    """A reader would wait for ever for what comes out of a pipe."""
+    path = tmp_path / "image.png"
+    _ = os.mkfifo(path) if kind == "pipe" else path.symlink_to("/dev/zero")
+    for image in (path, BorderedImage(path, 1)):
+        said = complaint(DataError, open_rgb, image)
+        says(said, where=path, found="it is a pipe or a device, expected a file")
 
 
 def test_suffixes_are_those_that_pillow_has_for_the_formats() -> None:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from evalshift.errors import DataError
+from evalshift.files import read_bytes
 from evalshift.formatting import counted, name_some
 from evalshift.shapes import Int, Labels, UInt8
 from evalshift.testbed.arrays import in_pieces
@@ -233,7 +234,7 @@ def _add_array(digest: "hashlib._Hash", images: np.ndarray) -> None:
 
 def _read_file(image: StoredImage) -> tuple[bytes, str]:
     """The sha256 of an encoded image, and the checksum of its pixels."""
-    content = image.read_bytes() if isinstance(image, Path) else image.read()
+    content = read_bytes(image) if isinstance(image, Path) else image.read()
     return hashlib.sha256(content).digest(), picture_of_file(content)
 
 

@@ -92,6 +92,15 @@ def stats_below(folder: Path) -> list[tuple[str, os.stat_result]]:
     return [("/".join(parts), status) for parts, status in sorted(found, key=lambda one: one[0])]
 
 
+def refuse_special_below(folder: Path, where: str) -> None:
+    """Raise DataError for a pipe, a socket or a device in a folder or below it, for which a library would wait."""
+    for path, entry, _ in _walk(folder, hidden=True):
+        if not _is_folder(entry) and not _is_file(entry) and path.exists():  # else a link that leads nowhere
+            raise DataError(
+                "this is not a file", where=f"{where}, {path}", found="a pipe or a device", expected="files and folders"
+            )
+
+
 def _walk(folder: Path, hidden: bool = False) -> Iterator[tuple[Path, os.DirEntry[str], bool]]:
     """As `_walk_names`, with paths."""
     for path, entry, leads_back in _walk_names(str(folder), hidden):
@@ -120,6 +129,12 @@ def _walk_names(folder: str, hidden: bool = False) -> Iterator[tuple[str, os.Dir
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     with suppress(OSError):  # links that lead to each other in a circle
         return entry.is_dir()
+    return False
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    with suppress(OSError):
+        return entry.is_file()
     return False
 
 

@@ -13,6 +13,7 @@ from evalshift.testbed.arrays import as_images, as_labels
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.datasets.dataset import Parts, numbered
 from evalshift.testbed.datasets.folder import checksum_of_folder
+from evalshift.testbed.datasets.image_listing import refuse_special_below
 from evalshift.testbed.image_files import only_these_formats, refuse_deep
 from evalshift.testbed.own_dataset_entries import TorchvisionDataset
 from evalshift.testbed.readiness import State, state_of_files
@@ -26,6 +27,8 @@ def read(entry: TorchvisionDataset, space: ClassSpace, where: str) -> Parts:
 
     An id is the file's place below `path`, or the image's position. Nothing is downloaded.
     """
+    if entry.path.is_dir():  # torchvision opens whatever has the name of one of its files
+        refuse_special_below(entry.path, where)
     with only_these_formats():
         return _read(entry, space, f"{where}, {entry.path}")
 

@@ -1,15 +1,19 @@
 """torchvision's datasets in their official layouts: USPS in packed lines, EuroSAT in folders, GTSRB with its table."""
 
 import bz2
+import os
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from formats import idx_bytes, image_bytes, pixels, put_image
 from messages import says
+from PIL import Image
 from torchvision import datasets
 
 from evalshift.errors import DataError, RegistryError
@@ -165,16 +169,9 @@ class TestRefusals:
             load({**USPS, "arguments": {argument: True}})
         assert f"arguments: {argument} cannot be set in an entry; `path` is its root\n" in str(caught.value)
 
-    def test_sizes_that_differ_without_files(self, refused: Callable[..., str], tmp_path: Path) -> None:
-        folder = tmp_path / "signs/gtsrb"
-        for number, side in enumerate((20, 30)):
-            put_image(folder / f"GTSRB/Final_Test/Images/{number:05d}.ppm", size=(side, side))
-        (folder / "GT-final_test.csv").write_text("Filename;ClassId\n00000.ppm;1\n00001.ppm;0\n")
-        says(
-            refused({"dataset": "GTSRB", "path": "signs", "arguments": {"split": "test"}}),
-            where="dataset d, HERE/signs",
-            found="2 sizes",
-        )
+    def test_sizes_that_differ_without_files(self, refused: Callable[..., str], signs: Path) -> None:
+        put_image(signs / "00001.ppm", size=(30, 30))
+        says(refused(SIGNS), where="dataset d, HERE/signs", found="2 sizes")
 
     def test_more_than_a_label(self, refused: Callable[..., str], tmp_path: Path) -> None:
         """Kitti's targets are boxes."""
@@ -184,6 +181,64 @@ class TestRefusals:
         assert found.startswith(
             "torchvision's Kitti is not a classification dataset\n  where:    dataset d, HERE/cars\n"
         )
+
+
+@pytest.fixture
+def signs(tmp_path: Path) -> Path:
+    """GTSRB's test set of two images, which torchvision opens itself."""
+    folder = tmp_path / "signs/gtsrb"
+    for number in range(2):
+        put_image(folder / f"GTSRB/Final_Test/Images/{number:05d}.ppm", size=(20, 20))
+    (folder / "GT-final_test.csv").write_text("Filename;ClassId\n00000.ppm;1\n00001.ppm;0\n")
+    return folder / "GTSRB/Final_Test/Images"
+
+
+SIGNS = {"dataset": "GTSRB", "path": "signs", "arguments": {"split": "test"}}
+
+
+def test_torchvision_opens_no_image_of_another_format(
+    load: Callable[..., Dataset], refused: Callable[..., str], signs: Path
+) -> None:
+    """Pillow would start Ghostscript for an EPS file."""
+    assert len(load(SIGNS)) == 2
+    Image.new("RGB", (20, 20)).save(signs / "00001.ppm", "EPS")
+    assert "UnidentifiedImageError: cannot identify image file" in refused(SIGNS)
+
+
+@pytest.mark.parametrize("place", ["00001.ppm", "../../../GT-final_test.csv"])
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_torchvision_waits_for_no_pipe(refused: Callable[..., str], signs: Path, place: str, kind: str) -> None:
+    (signs / place).unlink()
+    _ = os.mkfifo(signs / place) if kind == "pipe" else (signs / place).symlink_to("/dev/zero")
+    path = str(Path(os.path.normpath(signs / place)).relative_to(signs.parents[4]))
+    says(refused(SIGNS), where=f"dataset d, HERE/{path}", found="a pipe or a device")
+
+
+class Payload:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.folder),)
+
+
+@pytest.mark.parametrize("name", ["CIFAR10", "MNIST"])
+def test_pickles_of_others_are_not_run(refused: Callable[..., str], tmp_path: Path, name: str) -> None:
+    """A batch that is not the published one; tensors as torchvision saved them until 0.4."""
+    ran, batch = tmp_path / "ran", tmp_path / "cifar-10-batches-py/test_batch"
+    batch.parent.mkdir()
+    for file in (batch, batch.with_name("batches.meta")):
+        file.write_bytes(pickle.dumps(Payload(ran)))
+    tensors = tmp_path / "MNIST/processed/test.pt"
+    tensors.parent.mkdir(parents=True)
+    for file in (tensors, tensors.with_name("training.pt")):
+        torch.save(Payload(ran), file)
+    refused({"dataset": name, "path": ".", "arguments": {"train": False}})
+    assert not ran.exists()
+    _ = pickle.loads(batch.read_bytes()) if name == "CIFAR10" else torch.load(tensors, weights_only=False)
+    assert ran.exists()  # the trap works
 
 
 @pytest.mark.parametrize("name", ["LSUN", "LSUNClass"])

@@ -111,6 +111,15 @@ def test_code_of_a_repository_is_not_run(refused: Refused, vit: Any, tmp_path: P
     says(refused(**CONTENT, path="repository"), where="model m", found="model_type vit, ViTForImageClassification")
 
 
+@pytest.mark.parametrize("kind", ["no-such-network", None, ["vit"]])
+def test_a_network_that_the_library_does_not_have_is_refused(
+    refused: Refused, vit: Any, tmp_path: Path, kind: object
+) -> None:
+    path = tmp_path / "repository/config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "model_type": kind}))
+    says(refused(**CONTENT, path="repository"), where="model m", found=f"model_type {kind}, ViTForImageClassification")
+
+
 @pytest.mark.parametrize(
     "change", [{"model_args": {"checkpoint_path": "other.pth"}}, {"architecture": "local-dir:other"}]
 )
