@@ -75,10 +75,10 @@ def test_a_worktree_has_its_own_head(checkout: Path, tmp_path_factory: pytest.Te
 
 
 @pytest.mark.parametrize(
-    "head", ["ref: ../../secret", "ref: refs/../../secret", "ref: /etc/hostname", "a password", "", "ref: refs/heads/x"]
+    "head", ["ref: ../secret", "ref: refs/../../secret", "ref: /etc/hostname", "a password", "", "ref: refs/heads/x"]
 )
 def test_a_head_that_leads_elsewhere_tells_nothing(tmp_path: Path, head: str) -> None:
-    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git" / "refs").mkdir(parents=True)
     (tmp_path / "secret").write_text("0" * 40)
     (tmp_path / ".git" / "HEAD").write_text(head)
     assert git_revision(tmp_path) is None

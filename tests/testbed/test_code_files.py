@@ -157,15 +157,21 @@ def test_a_file_that_an_argument_of_torch_hub_names_counts(tmp_path: Path) -> No
     assert entry.identity() != before
 
 
-@pytest.mark.parametrize("name", ["timm", "torchvision"])
-@pytest.mark.parametrize("argument", ["checkpoint_path", "pretrained", "pretrained_cfg", "weights"])
-def test_arguments_that_would_replace_hashed_weights_are_refused(tmp_path: Path, name: str, argument: str) -> None:
-    content = {"source": name, "name": "resnet18", "weights": "w.pt", "preprocess": {}, "arguments": {argument: "o.pt"}}
-    if (name, argument) in {("timm", "weights"), ("torchvision", "checkpoint_path"), ("torchvision", "pretrained_cfg")}:
-        MODEL.validate_python(content)  # no argument of that library's
-        return
+OTHER_WEIGHTS = {
+    "timm": (
+        "checkpoint_path", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "pretrained_strict",
+        "pretrained_filter_fn", "cache_dir",
+    ),
+    "torchvision": ("weights", "weights_backbone", "pretrained", "pretrained_backbone"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("source, argument", [(name, one) for name, all_of in OTHER_WEIGHTS.items() for one in all_of])
+def test_arguments_that_would_replace_hashed_weights_are_refused(source: str, argument: str) -> None:
+    content = {"source": source, "name": "resnet18", "weights": "w.pt", "preprocess": {}}
+    MODEL.validate_python({**content, "arguments": {"num_classes": 10}})
     with pytest.raises(ValueError, match=f"arguments: {argument} would replace weights whose checksum was verified"):
-        MODEL.validate_python(content)
+        MODEL.validate_python({**content, "arguments": {argument: "o.pt"}})
 
 
 @pytest.mark.parametrize(

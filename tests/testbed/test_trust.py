@@ -10,7 +10,7 @@ import pytest
 import yaml
 from commandline import run_here
 
-from evalshift.errors import ModelError
+from evalshift.errors import ModelError, RegistryError
 from evalshift.testbed.classes import built_in
 from evalshift.testbed.models import fetch_from_library, load_classifier
 from evalshift.testbed.registry_reading import load_registry
@@ -129,6 +129,13 @@ def test_functions_of_evalshift_need_none() -> None:
     assert is_own("evalshift.testbed.digits.networks:mlp")
     for code in ("evalshift.files:write_atomic", "evalshift.testbed.architectures:nn.Linear", "evalshift.cli:main"):
         assert not is_own(code)
+
+
+@pytest.mark.parametrize("commit", ["main", "v1.0", COMMIT[:7]])
+def test_torch_hub_needs_a_whole_commit(stranger: Path, commit: str) -> None:
+    entry = {**sources(stranger)["hub"], "commit": commit, "trust": True}
+    with pytest.raises(RegistryError, match="what a branch or a tag means can change"):
+        load_registry(write(stranger, {"m": entry}))
 
 
 def test_what_a_module_of_evalshift_imports_is_not_its_own(stranger: Path, complaint: Any) -> None:

@@ -1,3 +1,4 @@
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -94,6 +95,18 @@ def test_control_characters_are_refused(tmp_path: Path, complaint: Callable[...,
     assert complaint(RegistryError, YamlText, tmp_path / "r.yaml").startswith(
         f"invalid YAML\n  where:    {tmp_path / 'r.yaml'}"
     )
+
+
+@pytest.mark.parametrize("tag", ["object/apply:os.mkdir", "object/new:os.mkdir", "name:os.mkdir", "module:os"])
+def test_no_tag_creates_an_object_of_python(tmp_path: Path, tag: str) -> None:
+    made = tmp_path / "made"
+    value = f"!!python/{tag} [{json.dumps(str(made))}]" if "object" in tag else f"!!python/{tag} ''"
+    (tmp_path / "r.yaml").write_text(f"title: {value}\n")
+    with pytest.raises(RegistryError, match="could not determine a constructor for the tag"):
+        YamlText(tmp_path / "r.yaml")
+    assert not made.exists()
+    yaml.load((tmp_path / "r.yaml").read_text(), yaml.UnsafeLoader)  # the trap works
+    assert made.exists() == ("object" in tag)
 
 
 def test_aliases_that_stand_for_more_than_any_memory_are_refused(tmp_path: Path) -> None:
