@@ -65,6 +65,16 @@ def test_a_terminal_obeys_nothing_that_is_printed(tmp_path: Path, monkeypatch: p
     assert inert_text("tab\tand\nline") == "tab\tand\nline"
 
 
+def test_errors_do_not_control_the_terminal(tmp_path: Path) -> None:
+    """A name of a registry stands in what is said about it."""
+    path = tmp_path / "registry.yaml"
+    path.write_text(json.dumps({"models": {EVIL: {"source": "timm", "name": EVIL}}, EVIL: {}}))
+    said = run_here("check", "--registry", path)
+    assert said.code == 2
+    assert not set("\x1b\x07\u202e\u200f\u2028") & set(said.out + said.err)
+    assert "owned" in said.err
+
+
 @pytest.mark.slow
 def test_a_report_tells_nothing_of_its_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The folders, a password and a token of the registry are in none of the files; --anonymous hides more."""

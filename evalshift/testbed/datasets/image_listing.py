@@ -94,8 +94,8 @@ def stats_below(folder: Path) -> list[tuple[str, os.stat_result]]:
 
 def refuse_special_below(folder: Path, where: str) -> None:
     """Raise DataError for a pipe, a socket or a device in a folder or below it, for which a library would wait."""
-    for path, entry, _ in _walk(folder, hidden=True):
-        if not _is_folder(entry) and not _is_file(entry) and path.exists():  # else a link that leads nowhere
+    for path, entry, _ in _walk_names(str(folder), hidden=True):
+        if not _is_folder(entry) and not _is_file(entry) and Path(path).exists():  # else a link that leads nowhere
             raise DataError(
                 "this is not a file", where=f"{where}, {path}", found="a pipe or a device", expected="files and folders"
             )
