@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from evalshift.errors import DataError
+from evalshift.evaluate.importers.ties import Ties
 from evalshift.evaluate.store import StoredDataset
 from evalshift.formatting import counted
 from evalshift.shapes import Prob, Top
@@ -127,12 +128,12 @@ class Seen:
 
     top     classes of the view, best first, shape (n, k)
     prob    probability of the first among all that are kept
-    rule    what was decided, in words
+    rules   what was decided, in words
     """
 
     top: Top
     prob: Prob
-    rule: str
+    rules: tuple[str, ...]
 
 
 def seen_scores(scores: Float[np.ndarray, "n c"], kind: str, view: View, where: Path) -> Seen:
@@ -154,16 +155,18 @@ def seen_scores(scores: Float[np.ndarray, "n c"], kind: str, view: View, where: 
     group = np.searchsorted(labels, list(kept.values()))
     k = min(KEPT, len(labels))
     top, prob = np.empty((len(scores), k), np.int32), np.empty(len(scores), np.float32)
+    ties = Ties(k)
     for start in range(0, len(scores), _ROWS_AT_ONCE):
         chunk = scores[start : start + _ROWS_AT_ONCE].astype(np.float64)
         best = np.full((len(labels), len(chunk)), -np.inf)
         np.maximum.at(best, group, chunk.T)
-        order = np.argsort(-best.T, axis=1, kind="stable")[:, :k]
+        order = np.argsort(-best.T, axis=1, kind="stable")
+        ties.add(np.take_along_axis(best.T, order[:, : k + 1], axis=1))
         mass = chunk if kind == "probabilities" else np.exp(chunk - chunk.max(axis=1, keepdims=True))
         first = np.where(group == order[:, :1], mass, 0).sum(axis=1)
         with np.errstate(invalid="ignore", divide="ignore"):
             prob[start : start + len(chunk)] = first / mass.sum(axis=1)
-        top[start : start + len(chunk)] = labels[order]
+        top[start : start + len(chunk)] = labels[order[:, :k]]
     if np.isnan(prob).any():
         row = int(np.flatnonzero(np.isnan(prob))[0])
         raise DataError(
@@ -172,7 +175,7 @@ def seen_scores(scores: Float[np.ndarray, "n c"], kind: str, view: View, where: 
             found="0 or NaN for all of them",
             expected=f"a positive number for one of the {len(members):,} classes of the view {view.name}",
         )
-    return Seen(top, prob, f"{rule} (view {view.name})")
+    return Seen(top[:, : ties.known_places], prob, (f"{rule} (view {view.name})", *ties.words()))
 
 
 def seen_numbers(top: Top, view: View, where: Path) -> tuple[np.ndarray, str]:

@@ -39,7 +39,7 @@ def top_classes_in(
     members = [label for label, meaning in enumerate(view.meaning) if meaning is not None]
     if scored and columns == len(members) < len(view.of):
         names = [classes.names[label] for label in members]
-        found = top_classes(values, ClassNames(names), where, kind)
+        found = top_classes(values, ClassNames(names), where, kind, kept=None)
     else:
         found = top_classes(values, classes, where, kind, first_class, kept=None)
     if found.kind in ("top1", "topk"):
@@ -53,7 +53,7 @@ def top_classes_in(
     if found.prob is not None:
         prob = np.full(len(values), np.nan, np.float32)
         prob[there] = seen.prob
-    return TopClasses(top, prob, found.kind, (*found.rules, seen.rule))
+    return TopClasses(top, prob, found.kind, (*found.rules, *seen.rules))
 
 
 def _of_groups(view: View, values: np.ndarray, where: Path, kind: str, first_class: int | None) -> TopClasses:

@@ -8,6 +8,7 @@ import numpy as np
 
 from evalshift.errors import DataError, UsageError, did_you_mean
 from evalshift.evaluate.importers.files import array_of
+from evalshift.evaluate.importers.ties import Ties
 from evalshift.formatting import counted, name_some
 from evalshift.shapes import Prob, Top
 from evalshift.testbed.cells import as_lists, as_numbers, is_missing, without_print
@@ -19,9 +20,6 @@ NO_CLASS = -1  # in `top`, where an image has no prediction
 
 # Sums of probabilities that were stored as float16 stray by about as much.
 _SUM_WITHIN = 0.01
-# From this share of rows on, ties at a place leave open which classes are the best so many: rounded probabilities,
-# votes, one-hot rows. Ties of half precision are rarer.
-_MOST_TIES = 0.1
 _ROWS_AT_ONCE = 4096
 
 
@@ -63,7 +61,8 @@ def top_classes(
     kind          "auto" takes whole numbers for class numbers, and a number for each class for probabilities where all
                   rows lie in [0, 1] and sum to 1, else for logits
     first_class   the number of the first class, 0 or 1; None is 0
-    kept          how many class numbers are kept; None keeps all that there are
+    kept          how many classes are kept; None keeps all class numbers that there are, and of scores also those
+                  that ties leave open, for a reader that knows more
 
     No prediction is NaN, −1, an empty cell or a word for it, or a row in which all classes score the same. Where two
     scores are equal, the lower class number comes first. Logits that all lie in [0, 1], also where `kind` calls them
@@ -89,9 +88,13 @@ def top_classes(
         top = top[:, :kept]
         prob = None
     else:
-        top, prob, more = _best(values, kind, len(classes), where)
+        best = _best(values, kind, len(classes), where)
+        top, prob, more = best.top, best.prob, best.rules
         if prob is None and not rules:
             rules = ["all scores lie in [0, 1]: their order is taken, and no probability"]
+        if kept is not None:
+            top = top[:, : best.ties.known_places]
+            more = [*more, *best.ties.words()]
     return TopClasses(np.ascontiguousarray(top), prob, kind, (*rules, *more))
 
 
@@ -284,7 +287,17 @@ def _refuse_doubled(top: np.ndarray, missing: np.ndarray, where: Path | str) -> 
         )
 
 
-def _best(values: np.ndarray, kind: str, classes: int, where: Path | str) -> tuple[Top, Prob | None, list[str]]:
+@dataclass(frozen=True, eq=False)
+class Best:
+    """The best classes by score, whether or not ties leave some of them open, and what was decided."""
+
+    top: Top
+    prob: Prob | None
+    ties: Ties
+    rules: list[str]
+
+
+def _best(values: np.ndarray, kind: str, classes: int, where: Path | str) -> Best:
     """The best classes by score, the lower number first where two are equal, and the probability of the first."""
     if values.ndim != 2 or values.shape[1] != classes:
         raise DataError(
@@ -304,41 +317,23 @@ def _best(values: np.ndarray, kind: str, classes: int, where: Path | str) -> tup
     width = min(KEPT, classes)
     top = np.full((len(values), width), NO_CLASS, np.int32)
     prob = np.full(len(values), np.nan, np.float32)
-    ties = np.zeros(width, np.int64)
+    ties = Ties(width)
     for start in range(0, len(values), _ROWS_AT_ONCE):
         rows = start + np.flatnonzero(~blank[start : start + _ROWS_AT_ONCE])
-        top[rows], prob[rows], tied = _best_of(values[rows].astype(np.float64), kind)
-        ties += tied
-    certain, words = _certain(ties, len(there), classes)
-    one_hot = certain == 1 and bool(((there == 0) | (there == 1)).all())
+        top[rows], prob[rows], ranked = _best_of(values[rows].astype(np.float64), kind)
+        ties.add(ranked)
+    one_hot = ties.known_places == 1 and bool(((there == 0) | (there == 1)).all())
     without = is_scores or one_hot
-    return top[:, :certain], None if without else prob / 100 if percent else prob, rules + words
+    return Best(top, None if without else prob / 100 if percent else prob, ties, rules)
 
 
 def _best_of(scores: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The best classes, the probability of the first, and for each place how many rows score alike in the next."""
+    """The best classes, the probability of the first, and the scores of these and of the next, best first."""
     order = np.argsort(-scores, axis=1, kind="stable")
     ranked = np.take_along_axis(scores, order[:, : KEPT + 1], axis=1)
     first = ranked[:, :1]
-    ties = (ranked[:, :-1] == ranked[:, 1:]).sum(axis=0)
     prob = first[:, 0] if kind == "probabilities" else 1 / np.exp(scores - first).sum(axis=1)
-    best = order[:, :KEPT]
-    return best, prob, np.pad(ties, (0, best.shape[1] - len(ties)))
-
-
-def _certain(ties: np.ndarray, rows: int, classes: int) -> tuple[int, list[str]]:
-    """How many of the best classes the scores tell from the others, at least one, and what is said where not all.
-
-    ties   by place, how many rows have the same score in the next place
-    """
-    if len(ties) >= classes:
-        return len(ties), []
-    certain = next((place + 1 for place in reversed(range(len(ties))) if ties[place] <= _MOST_TIES * rows), 1)
-    if certain == len(ties):
-        return certain, []
-    last = int(ties[-1])
-    words = f"places {len(ties)} and {len(ties) + 1} have the same score in {counted(last, 'row')}"
-    return certain, [f"{words}: top-{len(ties)} is unknown, and the best {counted(certain, 'class', 'classes')} stored"]
+    return order[:, :KEPT], prob, ranked
 
 
 def _blank_rows(values: np.ndarray, where: Path | str) -> np.ndarray:

@@ -17,8 +17,10 @@ from evalshift.analysis.report import report
 from evalshift.errors import AnalysisError, DataError, EvalshiftError, UsageError
 from evalshift.evaluate.importers.label_spaces import seen_scores
 from evalshift.evaluate.importers.predictions import ImportReport, import_predictions
+from evalshift.evaluate.importers.seen_values import top_classes_in
 from evalshift.evaluate.importers.tables import import_table
 from evalshift.evaluate.store import Results
+from evalshift.testbed.class_names import ClassNames
 from evalshift.testbed.classes import ClassSpace
 from evalshift.testbed.views import View, built_in_view
 
@@ -82,7 +84,7 @@ class TestPartOfTheClasses:
 
     def test_logits_of_all_classes_are_read_as_those_of_a_run(self) -> None:
         one = bring(self.logits(), "imagenet-a", self.LABELS).models[0]
-        assert (one.images, one.top1, one.top5) == (4, 4, 4)
+        assert (one.images, one.top1, one.top5) == (4, 4, None)  # all other classes score the same
         prob = Results("results").load_predictions("imagenet-a", "m").prob
         np.testing.assert_allclose(prob, [np.e / (np.e + 199)] * 4, rtol=1e-6)  # pyright: ignore
 
@@ -161,6 +163,22 @@ class TestGroups:
             found="no number above 1, where the view parity has 2 groups",
         )
         assert bring([0, 1, 1], "fine@parity", [2, 3, 4], classes="digits").models[0].top1 == 2
+
+    def test_ties_leave_open_what_they_leave_open_in_the_view(self) -> None:
+        of = ClassSpace("of", tuple(map(str, range(9))))
+        where = Path("here")
+        # Classes that the view leaves out are tied, and classes of one group.
+        tied = np.array([[5, 5, 4, 3, 2, 1, 0, 0, 0]] * 4, dtype=float)
+        groups = View("v", of, (0, 0, 1, 2, 3, 4, None, None, None), ClassSpace("five", tuple("abcde")))
+        assert seen_scores(tied, "logits", groups, where).top.tolist() == [[0, 1, 2, 3, 4]] * 4
+        # Seven classes, of which the last three are tied in places 5 to 7.
+        found = top_classes_in(
+            View("w", of, (None, None, 2, 3, 4, 5, 6, 7, 8), of), tied, ClassNames(of.names), where, "logits"
+        )
+        assert found.top.tolist() == [[2, 3, 4, 5]] * 4
+        said = "places 5 and 6 have the same score in 4 rows: top-5 is unknown, and the best 4 classes stored"
+        assert found.rules[-1] == said
+        assert sum("same score" in rule for rule in found.rules) == 1
 
     @given(data=st.data(), images=st.integers(1, 5), classes=st.integers(2, 7))
     def test_as_a_plain_loop_reads_them(self, data: st.DataObject, images: int, classes: int) -> None:
