@@ -97,6 +97,15 @@ def test_names_are_text_inside_figures(evil):
     assert evil.data("p1-top1-panel")["columns"]["model"] == [EVIL, '"onload="x', "a & b"]
 
 
+def test_rows_to_copy_are_escaped_for_where_they_go(make_outcomes):
+    outcomes = make_outcomes([9, 8, 7], [8, 6, 5], original="old", new="new", models=("=1+1", "b|c", "d_e"))
+    pair = summarize_outcomes({"top1": outcomes}, resamples=0)
+    copies = Page(summary_of(pair)).data("p1-top1-panel")["copies"]
+    assert copies["CSV"]["texts"]["model"] == {"0": "'=1+1"}
+    assert copies["Markdown"]["titles"] == ["=1+1", r"b\|c", "d_e"]
+    assert copies["LaTeX"]["titles"] == ["=1+1", r"b\textbar{}c", r"d\_e"]
+
+
 def test_ids_are_unique_and_references_point_to_them(stored):
     ids = [attributes["id"] for _, attributes in stored.tags if "id" in attributes]
 
