@@ -80,8 +80,8 @@ def test_a_level_out_of_range():
 
 
 @given(st.floats(0.5, 3), st.floats(-2, 2), st.integers(0, 2**32 - 1))
-def test_a_line_added_to_all_models_leaves_their_distances(factor, slope, seed):
+def test_another_unit_and_origin_of_accuracy_change_nothing_else(factor, origin, seed):
     x, y, groups = two_groups(0.2, np.random.default_rng(seed))
-    plain, moved = (group_lines(x, one, groups, groups) for one in (y, factor * y + slope * x + 1))
+    plain, moved = (group_lines(x, one, groups, groups) for one in (y, factor * y + origin))
     assert moved.lines[1].above == pytest.approx(factor * plain.lines[1].above, rel=1e-6, abs=1e-9)
     assert moved.distance == pytest.approx(factor * plain.distance, rel=1e-6, abs=1e-9)
