@@ -1,6 +1,5 @@
 """Arrays of Python objects are pickles: no reader of arrays unpickles one, whichever file it stands in."""
 
-import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from formats import sha256, tar_bytes
+from payload import Payload
 
 from evalshift.errors import EvalshiftError
 from evalshift.evaluate.importers.files import read_file
@@ -22,16 +22,6 @@ from evalshift.testbed.several_labels import read_label_lists
 from evalshift.testbed.small_image_entries import CorruptedCifarDataset
 
 SPACE = ClassSpace("letters", ("a", "b"))
-
-
-class Payload:
-    """Makes a folder when it is unpickled."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return os.mkdir, (str(self.folder),)
 
 
 def cifar_c(path: Path) -> object:

@@ -95,7 +95,7 @@ MOMENTS = {
     "libraries are imported": (("list", "models"), "import", "typer", "SIGINT"),
     "numpy is imported": (FIGURE, "import", "numpy", "SIGTERM"),
     "a registry is read": (("check", "--registry", "registry.yaml"), "open", "registry.yaml", "SIGINT"),
-    "a process is started": (REPORT, "subprocess.Popen", "drawing_process", "SIGTERM"),
+    "a process is started": (REPORT, "subprocess.Popen", "work_process", "SIGTERM"),
     "a figure is drawn": (REPORT, "open", "figures", "SIGINT"),
     "a file gets its name": (REPORT, "os.rename", "summary.json", "SIGTERM"),
     "images are compared": (DUPLICATES, "open", "new_x", "SIGINT"),

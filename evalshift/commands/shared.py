@@ -99,10 +99,10 @@ own_process: list[bool] = []
 
 def processes_for_figures(formats: str, most: int | None = None) -> AbstractContextManager[None]:
     """Processes that draw the figures of a report; none for another program that calls this, such as a test."""
-    from evalshift.analysis.report.drawing_processes import drawing_processes
+    from evalshift.analysis.report.work_processes import work_processes
 
     drawn = {"png", "pdf", "svg"} & {one.strip().lower() for one in formats.split(",")}
-    return drawing_processes(bool(own_process and drawn), most)
+    return work_processes(bool(own_process and drawn), most)
 
 
 def none_or_listed(values: list[str] | None) -> list[str] | None:

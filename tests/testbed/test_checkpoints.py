@@ -3,12 +3,12 @@ import pickle
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 import yaml
 from messages import says
+from payload import Payload
 from safetensors.torch import save_file
 from torch import nn
 
@@ -34,18 +34,6 @@ def renamed(state: State, prefix: str) -> State:
 def equal(module: nn.Module, other: nn.Module) -> bool:
     ours, theirs = module.state_dict(), other.state_dict()
     return ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
-
-
-class Payload:
-    """Runs something when it is unpickled: makes a folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        import os
-
-        return os.mkdir, (str(self.folder),)
 
 
 class TestLoads:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evalshift.analysis.plot_data.sizes import Size
-from evalshift.analysis.report.drawing_processes import SharedWork
+from evalshift.analysis.report.work_processes import SharedWork
 from evalshift.analysis.summary import Summary
 
 if TYPE_CHECKING:

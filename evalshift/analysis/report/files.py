@@ -6,9 +6,9 @@ from pathlib import Path
 
 from evalshift.analysis.plot_data.drawn_part import drawn_part
 from evalshift.analysis.plot_data.sizes import Size
-from evalshift.analysis.report.drawing_processes import SharedWork
 from evalshift.analysis.report.figures import FiguresOfReport
 from evalshift.analysis.report.formats import FIGURE_FORMATS
+from evalshift.analysis.report.work_processes import SharedWork
 from evalshift.analysis.summary import PairSummary, Summary
 from evalshift.analysis.summary.average_changes import average_changes, changes_table
 from evalshift.analysis.summary.summary_json import to_json

@@ -8,8 +8,8 @@ from evalshift.analysis.options import ReportOptions
 from evalshift.analysis.outcomes.present_titles import present_titles, refuse_registry_of_published
 from evalshift.analysis.plot_data.scopes import scope_of
 from evalshift.analysis.report.command import same_again
-from evalshift.analysis.report.drawing_processes import shared
 from evalshift.analysis.report.record import Report
+from evalshift.analysis.report.work_processes import shared
 from evalshift.analysis.summary import Summary
 from evalshift.analysis.summary.against import check_against, hold_against
 from evalshift.analysis.summary.published import summarize_published

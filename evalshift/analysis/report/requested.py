@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from evalshift.analysis.plot_data.drawn_part import drawn_part
-from evalshift.analysis.report.drawing_processes import SharedWork
 from evalshift.analysis.report.record import Report
+from evalshift.analysis.report.work_processes import SharedWork
 
 
 @dataclass(frozen=True)

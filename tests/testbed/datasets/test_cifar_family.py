@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from formats import (
     tar_bytes,
 )
 from messages import says
+from payload import Payload
 from PIL import Image
 
 from evalshift.errors import UsageError
@@ -137,11 +137,7 @@ class TestCifar100:
         says(refused(self.content(path=".")), where="dataset d, HERE/test", found='no "fine_labels" in it')
 
     def test_a_pickle_that_would_run_something(self, refused: Refused, tmp_path: Path) -> None:
-        class Payload:
-            def __reduce__(self) -> tuple[Any, ...]:
-                return os.mkdir, (str(tmp_path / "ran"),)
-
-        (tmp_path / "test").write_bytes(python_2_pickle({"data": Payload(), "fine_labels": [1]}))
+        (tmp_path / "test").write_bytes(python_2_pickle({"data": Payload(tmp_path / "ran"), "fine_labels": [1]}))
         assert "the batch cannot be read\n" in refused(self.content(path="."))
         assert not (tmp_path / "ran").exists()
 
@@ -170,11 +166,7 @@ class TestCifar102:
         assert dataset.labels.tolist() == [*range(10), *range(10)]
 
     def test_nothing_pickled_is_read(self, refused: Refused, tmp_path: Path) -> None:
-        class Payload:
-            def __reduce__(self) -> tuple[Any, ...]:
-                return os.mkdir, (str(tmp_path / "ran"),)
-
-        body = self.body(labels=np.array([Payload()], dtype=object))
+        body = self.body(labels=np.array([Payload(tmp_path / "ran")], dtype=object))
         (tmp_path / "c.npz").write_bytes(body)
         says(
             refused(self.content(body)),

@@ -13,6 +13,7 @@ from fileserver import FileServer
 from formats import OWN_BATCHES, cifar10_batch, md5, pixels, put_image, python_2_pickle, sha256
 from formats import cifar10_archive as archive
 from messages import says
+from payload import Payload
 from PIL import Image
 
 from evalshift.errors import HashMismatchError
@@ -334,11 +335,7 @@ class TestCifar10:
         says(refused({"source": "cifar10", "path": "empty"}), where="dataset d", found="HERE/empty/test_batch")
 
     def test_a_pickle_that_would_run_something(self, refused: Refused, tmp_path: Path) -> None:
-        class Payload:
-            def __reduce__(self) -> tuple[Any, ...]:
-                return os.mkdir, (str(tmp_path / "ran"),)
-
-        (tmp_path / "test_batch").write_bytes(python_2_pickle({"data": Payload(), "labels": [1]}))
+        (tmp_path / "test_batch").write_bytes(python_2_pickle({"data": Payload(tmp_path / "ran"), "labels": [1]}))
         says(
             refused({"source": "cifar10", "path": ".", "files": OWN_BATCHES}),
             where="dataset d, HERE/test_batch",

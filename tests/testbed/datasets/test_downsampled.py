@@ -13,6 +13,7 @@ import pytest
 from fileserver import FileServer
 from formats import pixels, put_image, sha256
 from messages import says
+from payload import Payload
 from PIL import Image
 
 from evalshift.errors import DataError, RegistryError, UsageError
@@ -112,11 +113,7 @@ class TestReading:
         assert len(file_server.requests) == 1
 
     def test_a_pickle_that_would_run_something(self, refused: Refused, tmp_path: Path) -> None:
-        class Payload:
-            def __reduce__(self) -> tuple[Any, ...]:
-                return os.mkdir, (str(tmp_path / "ran"),)
-
-        (tmp_path / "val_data").write_bytes(pickle.dumps({"data": Payload(), "labels": [1]}))
+        (tmp_path / "val_data").write_bytes(pickle.dumps({"data": Payload(tmp_path / "ran"), "labels": [1]}))
         says(
             refused(self.content()),
             where="dataset d, HERE/val_data",

@@ -13,6 +13,7 @@ import torch
 import yaml
 from formats import idx_bytes, image_bytes, pixels, put_image
 from messages import says
+from payload import Payload
 from PIL import Image
 from torchvision import datasets
 
@@ -212,16 +213,6 @@ def test_torchvision_waits_for_no_pipe(refused: Callable[..., str], signs: Path,
     _ = os.mkfifo(signs / place) if kind == "pipe" else (signs / place).symlink_to("/dev/zero")
     path = str(Path(os.path.normpath(signs / place)).relative_to(signs.parents[4]))
     says(refused(SIGNS), where=f"dataset d, HERE/{path}", found="a pipe or a device")
-
-
-class Payload:
-    """Makes a folder when it is unpickled."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return os.mkdir, (str(self.folder),)
 
 
 @pytest.mark.parametrize("name", ["CIFAR10", "MNIST"])

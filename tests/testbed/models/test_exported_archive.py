@@ -4,7 +4,6 @@ import contextlib
 import hashlib
 import io
 import json
-import os
 import pickle
 import struct
 import time
@@ -19,6 +18,7 @@ import pytest
 import torch
 from classifiers import Load, Refused
 from messages import says
+from payload import Payload
 from torch import nn
 from torch.export.pt2_archive import constants
 
@@ -89,16 +89,6 @@ def changed(archive: bytes, member: str, change: Callable[[Any], object]) -> byt
     content = json.loads(members[member])
     change(content)
     return archive_of({**members, member: json.dumps(content).encode()})
-
-
-class Payload:
-    """Makes a folder when it is unpickled."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return os.mkdir, (str(self.folder),)
 
 
 def pickled_by_torch(content: object) -> bytes:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from evalshift.analysis.report import drawing_processes as module
-from evalshift.analysis.report.drawing_processes import SharedWork, drawing_processes, shared
+from evalshift.analysis.report import work_processes as module
+from evalshift.analysis.report.work_processes import SharedWork, shared, work_processes
 
 READS = """
 import pickle, sys
@@ -58,7 +58,7 @@ def importable(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_figures_are_drawn_in_other_processes_and_in_this_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_processors", lambda: 3)
     figures = Numbers(tmp_path, 6)
-    with drawing_processes():
+    with work_processes():
         processes = list(module._running)
         assert len(processes) == 2
         SharedWork(figures).finish()
@@ -73,7 +73,7 @@ def test_a_single_figure_is_drawn_by_the_process_that_waits_for_it(
 ) -> None:
     monkeypatch.setattr(module, "_processors", lambda: 8)
     figures = Numbers(tmp_path, 1)
-    with drawing_processes(most=1):
+    with work_processes(most=1):
         (process,) = module._running
         SharedWork(figures).finish()
     assert figures.makers() == {process.pid}
@@ -87,7 +87,7 @@ def test_what_other_processes_do_not_draw_is_drawn_here(
     monkeypatch.setattr(module, "_processors", lambda: 3)
     monkeypatch.setattr(module, "_start", lambda: start(code))
     figures = Numbers(tmp_path, 6)
-    with drawing_processes():
+    with work_processes():
         assert len(module._running) == 2
         SharedWork(figures).finish()
     assert figures.makers() == {os.getpid()}
@@ -99,7 +99,7 @@ def test_with_one_processor_or_without_a_wish_no_process_is_started(
 ) -> None:
     monkeypatch.setattr(module, "_processors", lambda: processors)
     figures = Numbers(tmp_path, 3)
-    with drawing_processes(wanted):
+    with work_processes(wanted):
         assert module._running == []
         SharedWork(figures).finish()
     assert figures.makers() == {os.getpid()}
@@ -110,7 +110,7 @@ def test_figures_that_cannot_be_sent_are_drawn_here(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(module, "_start", lambda: start(REFUSES))
     figures = Numbers(tmp_path, 3)
     figures.unsendable = lambda: None  # pyright: ignore[reportAttributeAccessIssue]
-    with drawing_processes():
+    with work_processes():
         SharedWork(figures).finish()
     assert figures.makers() == {os.getpid()}
 
@@ -129,7 +129,7 @@ class Square:
 def test_results_come_in_the_order_of_what_they_are_of(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Square, "__module__", Path(__file__).stem)
     monkeypatch.setattr(module, "_processors", lambda: 2)
-    with drawing_processes():
+    with work_processes():
         (process,) = module._running
         for offset in (0, 1):  # one work after the other
             found = shared(Square(offset), [5, 2, 6])
@@ -142,7 +142,7 @@ def test_results_come_in_the_order_of_what_they_are_of(monkeypatch: pytest.Monke
 def test_what_fails_elsewhere_fails_here_and_a_single_item_is_done_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Square, "__module__", Path(__file__).stem)
     monkeypatch.setattr(module, "_processors", lambda: 2)
-    with drawing_processes():
+    with work_processes():
         with pytest.raises(ValueError, match="seven"):
             shared(Square(0), [7, 1, 2])
         assert shared(Square(0), [3]) == [(9, os.getpid())]

@@ -1,6 +1,6 @@
 """Processes that draw figures and compute statistics beside this one, started early, so that they are ready in time.
 
-    with drawing_processes():
+    with work_processes():
         report(...).save()
 
 A process is a fresh interpreter rather than a fork: that is sound with threads and on every system. It is no child of
@@ -49,7 +49,7 @@ class Work(Protocol[Result]):
 
 
 @contextmanager
-def drawing_processes(wanted: bool = True, most: int | None = None) -> Iterator[None]:
+def work_processes(wanted: bool = True, most: int | None = None) -> Iterator[None]:
     """Have work shared with other processes, if there are several processors, for as long as the block takes.
 
     most   how many processes at most; a single figure needs one
@@ -89,7 +89,7 @@ def _start() -> subprocess.Popen[bytes]:
     path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
     # -P: a file in the working folder is not to be imported instead of a library.
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", "evalshift.analysis.report.drawing_process"],
+        [sys.executable, "-P", "-m", "evalshift.analysis.report.work_process"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""One of `drawing_processes`: reads work, such as figures of a report, then numbers of its parts, and does these."""
+"""One of `work_processes`: reads work, such as figures of a report, then numbers of its parts, and does these."""
 
 import gc
 import os
@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import scipy
 
 from evalshift import stopping
-from evalshift.analysis.report.drawing_processes import DONE, NO_MORE, NOT_DONE, NUMBER, Work
+from evalshift.analysis.report.work_processes import DONE, NO_MORE, NOT_DONE, NUMBER, Work
 
 
 class _StatsWhenUsed:
