@@ -135,8 +135,8 @@ def run(
     registry run only if --models names them; so do models that first have to be trained. Before a download, the plan
     says how much there is, and asks for confirmation. Without a registry and a pair, the models that come with
     evalshift run on the embedded pair, which needs no download. Exit code: 0 success, 1 some models failed or a
-    download was declined, 2 invalid usage or input, 130 stopped with Ctrl-C, 143 terminated; finished predictions are
-    always kept.
+    download was declined, 2 invalid usage or input, 130 stopped with Ctrl-C, 143 terminated, 129 terminal
+    closed; finished predictions are always kept.
     """
     with complaints(run, STOPPED_HALF_WAY), data_access_of(data_dir, offline):
         from evalshift.evaluate.nothing_to_do import command_key, store_output, stored_output
