@@ -156,14 +156,19 @@ def _wait(reading: int, grace: float) -> None:
 
 
 def _leave() -> NoReturn:
-    import shutil
-
     with suppress(Exception):
         _end_children()
     for path in list(_temporary):
-        with suppress(OSError):
-            path.unlink() if path.is_file() else shutil.rmtree(path, ignore_errors=True)
+        remove(path)
     os._exit(exit_code())
+
+
+def remove(path: Path) -> None:
+    """Remove a file or folder, as far as that is possible."""
+    import shutil
+
+    with suppress(OSError):
+        path.unlink() if path.is_file() else shutil.rmtree(path, ignore_errors=True)
 
 
 def _end_children() -> None:

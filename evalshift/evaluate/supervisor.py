@@ -183,13 +183,6 @@ def _end_orphans(patience: float) -> None:
         time.sleep(_POLL_SECONDS / 5)
 
 
-def _remove(path: Path) -> None:
-    import shutil
-
-    with suppress(OSError):
-        path.unlink() if path.is_file() else shutil.rmtree(path, ignore_errors=True)
-
-
 @dataclass
 class _Watch:
     """The parent's side of one child."""
@@ -226,7 +219,7 @@ class _Watch:
             if self.adopts:
                 _end_orphans(0.0 if self.signals else _LEFT_SECONDS)
             for path in self.left:
-                _remove(path)
+                stopping.remove(path)
         if self.code is not None:
             was_stopped = self.signals and self.code == 128 + signal.SIGINT
             _exit(128 + self.signals[0] if was_stopped else self.code)
